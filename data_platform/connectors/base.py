@@ -1,0 +1,117 @@
+"""What a connector is: a bounded read of one table, in batches that carry their position.
+
+A connector fixes the end before it reads, yields Arrow batches in the declared types, and says after each how far
+it has come. It writes nothing and remembers nothing: what it needs to know of earlier loads it asks of `Landed`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from data_platform.declarations import SourceTable
+
+# How far a table's inputs have been read, as JSON; its shape is the connector's own.
+Position = Mapping[str, Any]
+
+
+class SourceError(Exception):
+    """The source can't be read. The message names it, what was expected, what came and what to do; no payload."""
+
+
+class CredentialsRefused(SourceError):
+    """The source knows us not; trying again changes nothing."""
+
+
+class QuotaReached(SourceError):
+    """The source's quota is spent down to the reserve; the position stands, and the next run goes on."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that can't be decoded at all, on its way to quarantine."""
+
+    origin: str
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows in the table's bronze columns (the declared ones, `_op`, `_origin`, `_rescued`) and the position after
+    them: None where the source gives none inside a read."""
+
+    rows: pa.RecordBatch
+    position: Position | None = None
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass
+class Part:
+    """One question put to the source, and its answer.
+
+    `identity` names the columns by which a row counts as landed already; `since` is the lowest cursor among the
+    answer, so that only that much of bronze is looked at (None: all of it), and `may_repeat` says whether any of
+    it can have landed before at all. `recount` asks the source again how many rows the question has: rows may
+    leave it (by changing) between the count and the read.
+    """
+
+    batches: Iterator[Batch]
+    offered: int | None
+    identity: Sequence[str]
+    since: Any = None
+    may_repeat: bool = True
+    recount: Callable[[], int] | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference between what is declared and what the source says it has."""
+
+    column: str
+    kind: str  # 'new', 'lost' or 'type'
+    declared: str
+    found: str
+
+    @property
+    def says(self) -> str:
+        match self.kind:
+            case "new":
+                return f"{self.column} ({self.found}) is not declared; its values land in _rescued: declare or ignore it"
+            case "lost":
+                return f"{self.column} is declared, and the source no longer shows it; it lands as null"
+            case _:
+                return f"{self.column} is declared {self.declared}, and the source now says {self.found}"
+
+
+@dataclass
+class Offer:
+    """What the source has for us beyond the landed position, up to an end fixed now.
+
+    `position` is where the table stands once every part is read; `renew` asks for a commit of it even where no
+    row landed (a slow cycle has ended, and must not be run again at once).
+    """
+
+    parts: Iterator[Part]
+    position: Position
+    drift: Sequence[Drift] = ()
+    renew: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+class Landed(Protocol):
+    """What a connector may ask about what its table holds already."""
+
+    @property
+    def position(self) -> Position | None:
+        """None before the first load."""
+
+    def live_keys(self) -> pa.Table:
+        """The keys whose newest row is not a deletion."""
+
+
+class Connector(Protocol):
+    """Reads one kind of source."""
+
+    def offer(self, table: SourceTable, landed: Landed) -> Offer: ...

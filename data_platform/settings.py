@@ -1,0 +1,106 @@
+"""The only reader of the environment: every endpoint, credential and path that the platform uses.
+
+What is unset means the sandbox on this machine: `data-platform sandbox up` writes where its servers listen to
+`<home>/sandbox/sandbox.env`, and a system with no setting of its own takes them from there.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def home_folder() -> Path:
+    """All local state lives here; read before the other settings, since the sandbox's are found in it."""
+    return Path(os.environ.get("DATA_PLATFORM_HOME", CHECKOUT / ".data")).resolve()
+
+
+class _SandboxSource(PydanticBaseSettingsSource):
+    """The sandbox's addresses, for each system of which nothing is set elsewhere."""
+
+    def __call__(self) -> dict[str, Any]:
+        written = DotEnvSettingsSource(self.settings_cls, env_file=home_folder() / "sandbox" / "sandbox.env")()
+        chosen = {name.split("_")[0] for name in self.current_state if "_" in name}
+        return {name: value for name, value in written.items() if name.split("_")[0] not in chosen}
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError
+
+
+class Settings(BaseSettings):
+    """The platform's settings, each by its name in capitals from the environment, else from `.env`."""
+
+    model_config = SettingsConfigDict(env_file=CHECKOUT / ".env", extra="ignore", frozen=True)
+
+    data_platform_home: Path = Field(default_factory=home_folder)
+    lake_uri: str = ""
+    spark_remote: str | None = None
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "2g"
+    warehouse: Literal["duckdb", "redshift", "snowflake"] = "duckdb"
+
+    # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
+    aws_endpoint_url: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_region: str | None = None
+
+    salesforce_login_url: str | None = None
+    salesforce_client_id: str | None = None
+    salesforce_client_secret: SecretStr | None = None
+    # One of these chooses the grant: a refresh token, or a user and a key (JWT bearer); neither, client credentials.
+    salesforce_refresh_token: SecretStr | None = None
+    salesforce_username: str | None = None
+    salesforce_private_key: SecretStr | None = None
+    salesforce_ca_bundle: Path | None = None
+    salesforce_api_version: str = "58.0"
+    # From this many rows on, one Bulk 2.0 job costs less of the daily quota than pages of 2,000.
+    salesforce_bulk_threshold: int = 100_000
+    # The share of the daily API calls that is left for the company's other users.
+    salesforce_quota_reserve: float = Field(default=0.1, ge=0, lt=1)
+    # How long a run may wait for the quota's next window before it ends and leaves the rest to the next run.
+    salesforce_quota_patience: timedelta = timedelta(minutes=15)
+    http_retries: int = Field(default=6, ge=0)
+    http_timeout: float = Field(default=60.0, gt=0)
+
+    # Rows per bronze commit: what a killed first load reads again, and what memory is sized by.
+    commit_rows: int = Field(default=50_000, ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _SandboxSource(settings_cls)
+
+    @property
+    def home(self) -> Path:
+        return self.data_platform_home.resolve()
+
+    @property
+    def lake(self) -> str:
+        """Where the tables are: a folder, or s3://bucket/prefix."""
+        return (self.lake_uri or str(self.home / "lake")).rstrip("/")
+
+    @property
+    def duckdb_file(self) -> Path:
+        return self.home / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def spark_jars(self) -> Path:
+        return CHECKOUT / ".tools" / "jars"
+
+    @property
+    def dbt_project(self) -> Path:
+        return CHECKOUT / "dbt_project"
