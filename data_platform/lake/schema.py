@@ -1,0 +1,49 @@
+"""The columns of a bronze table, and the Arrow type that each declared type is held in."""
+
+import pyarrow as pa
+
+from data_platform.declarations import DataType, SourceTable
+
+TIMESTAMP_TYPE = pa.timestamp("us", tz="UTC")
+
+_PLAIN = {
+    "string": pa.string(),
+    "json": pa.string(),
+    "boolean": pa.bool_(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": TIMESTAMP_TYPE,
+    "binary": pa.binary(),
+}
+
+# What a connector says about every row, beside the declared columns.
+_SAID_BY_CONNECTOR = (
+    pa.field("_op", pa.string()),
+    pa.field("_origin", pa.string()),
+    pa.field("_rescued", pa.string()),
+)
+_SAID_BY_LOADER = (pa.field("_batch", pa.int64()), pa.field("_landed_at", TIMESTAMP_TYPE))
+
+
+def arrow_type(declared: DataType) -> pa.DataType:
+    if declared.kind == "decimal":
+        return pa.decimal128(declared.precision, declared.scale)
+    if declared.of is not None:
+        return pa.list_(arrow_type(declared.of))
+    if declared.kind == "struct":
+        return pa.struct([pa.field(column.name, arrow_type(column.type)) for column in declared.fields])
+    return _PLAIN[declared.kind]
+
+
+def _declared_fields(table: SourceTable) -> list[pa.Field]:
+    return [pa.field(column.name, arrow_type(column.type)) for column in table.columns]
+
+
+def connector_schema(table: SourceTable) -> pa.Schema:
+    """What a connector hands over: a bronze row but for what the loader adds."""
+    return pa.schema([*_declared_fields(table), *_SAID_BY_CONNECTOR])
+
+
+def bronze_schema(table: SourceTable) -> pa.Schema:
+    return pa.schema([*_declared_fields(table), *_SAID_BY_LOADER, *_SAID_BY_CONNECTOR])
