@@ -1,0 +1,47 @@
+# The commands of this project. Each does its own set-up first (bin/install.py), which is skipped when up to date.
+
+PYTHON ?= python3
+# One process beats two here: each would start a Spark of its own.
+WORKERS ?= 0
+MAKEFLAGS += --no-print-directory
+
+# The caller's own environment must not reach into the project's.
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH SPARK_HOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo ui test check faults bench lock clean
+
+help: ## Show this.
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: ## Install what is needed: .venv, Java, Spark's jars. The others do it by themselves.
+	@$(PYTHON) -I bin/install.py
+
+demo: setup ## Start the sandbox and run the whole chain on it, to the marts.
+	@.venv/bin/data-platform demo
+
+ui: setup ## Open Dagster's UI on http://localhost:3000.
+	@.venv/bin/dagster dev
+
+test: setup ## Run the tests; make test WORKERS=2 runs them in two processes.
+	@.venv/bin/pytest -n $(WORKERS) -m "not fault"
+
+check: setup ## Lint, format, types and SQL, changing nothing.
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/sqlfluff lint dbt_project
+
+faults: setup ## Kill it everywhere and compare with the truth; make faults FAULTS=<name> runs one.
+	@.venv/bin/python -m tests.faults $(FAULTS)
+
+bench: ## Measure it against its peers; make bench BENCH=<name> runs one.
+	@$(PYTHON) -I bin/install.py bench
+	@.venv/bin/python -m benchmarks $(BENCH)
+
+lock: ## Write requirements.lock again, from pyproject.toml.
+	@$(PYTHON) -I bin/install.py lock
+
+clean: ## Remove what set-up and the tools made; the data in .data stays.
+	rm -rf .venv .venv-bench .tools build *.egg-info .mypy_cache .pytest_cache .ruff_cache dbt_project/target dbt_project/logs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

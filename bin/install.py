@@ -1,0 +1,296 @@
+"""Set up this checkout: the Python environment, Java, Spark's jars, the dbt manifest.
+
+It runs on the machine's own Python before anything is installed, so it uses the standard library alone. Each
+step leaves a stamp of what it was made from, and is skipped while that has not changed.
+
+    python3 bin/install.py          what the platform needs
+    python3 bin/install.py bench    and the peers that it is measured against, in an environment of their own
+    python3 bin/install.py lock     write requirements.lock again, from pyproject.toml
+"""
+
+# ruff: noqa: S603, S607, T201 - it starts the machine's own installers and talks to a person.
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+TOOLS = CHECKOUT / ".tools"
+ENVIRONMENT = CHECKOUT / ".venv"
+BENCH_ENVIRONMENT = CHECKOUT / ".venv-bench"
+LOCK = CHECKOUT / "requirements.lock"
+PYPROJECT = CHECKOUT / "pyproject.toml"
+UV = CHECKOUT / "bin" / "uv.txt"
+POM = CHECKOUT / "pom.xml"
+JARS = TOOLS / "jars"
+# What Spark 4.0 runs on: it is built for 17 and 21, and Hadoop's login fails from 24 on.
+JAVA_FIRST, JAVA_LAST = 17, 23
+# A caller's own environment must not leak into this one, nor be changed by it.
+FOREIGN = {
+    "CONDA_PREFIX",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "SPARK_HOME",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "VIRTUAL_ENV",
+}
+
+
+class SetupError(Exception):
+    """Something is missing that this script can't get; the message says what, and how to get it."""
+
+
+def say(line: str) -> None:
+    print(f"setup: {line}", flush=True)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    say(f"{what} …")
+    begun = time.monotonic()
+    yield
+    say(f"{what}: done in {time.monotonic() - begun:.0f} s")
+
+
+def fingerprint(*parts: str, files: Iterable[Path] = ()) -> str:
+    made_of = hashlib.sha256(os.fsencode(CHECKOUT))  # an environment doesn't work from another folder
+    for part in parts:
+        made_of.update(part.encode() + b"\0")
+    for file in sorted(files):
+        made_of.update(os.fsencode(file.name) + b"\0" + file.read_bytes() + b"\0")
+    return made_of.hexdigest()
+
+
+def is_stamped(stamp: Path, mark: str) -> bool:
+    return stamp.is_file() and stamp.read_text() == mark
+
+
+def own_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    if not os.access(Path.home(), os.W_OK):
+        kept["UV_CACHE_DIR"] = str(TOOLS / "uv-cache")
+    return kept
+
+
+def run(command: list[str], what: str, told: dict[str, str] | None = None) -> None:
+    environment = own_environment() | (told or {})
+    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, check=False)
+    if ended.returncode:
+        raise SetupError(f"{what} failed (exit code {ended.returncode}); the lines above say why")
+
+
+def apt_install(packages: list[str], what: str, elsewhere: str) -> None:
+    """Install with Debian's apt, or say what to install by hand."""
+    if shutil.which("apt-get") is None:
+        raise SetupError(f"{what} is missing, and there is no apt to install it with; {elsewhere}")
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    if os.geteuid() != 0:
+        if shutil.which("sudo") is None:
+            raise SetupError(f"{what} is missing; as root: apt-get install {' '.join(packages)}")
+        apt = ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *apt]
+    with step(f"{what}: apt-get install {' '.join(packages)}"):
+        install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+        # Lists that are missing or old name packages that aren't there: ask again once.
+        if subprocess.run(install, check=False).returncode:
+            subprocess.run([*apt, "update"], check=False)
+            if subprocess.run(install, check=False).returncode:
+                raise SetupError(f"{what} is missing and apt could not install it (see above); {elsewhere}")
+
+
+def use_fitting_python() -> None:
+    """Go on under a Python that the platform supports, should the one that runs this not be it."""
+    if (3, 11) <= sys.version_info < (3, 13):
+        return
+    for name in ("python3.12", "python3.11"):
+        if found := shutil.which(name):
+            os.execv(found, [found, "-I", *sys.argv])  # noqa: S606
+    raise SetupError(
+        f"Python 3.11 or 3.12 is needed, and this is {sys.version.split()[0]}; install one of them, "
+        "or name it: make PYTHON=/path/to/python3.11 …"
+    )
+
+
+def index_settings(folder: Path) -> dict[str, str]:
+    """What pip is told of its index, under uv's names: a company's mirror is often set for pip alone."""
+    asked = [str(folder / "bin" / "python"), "-m", "pip", "config", "list"]
+    listed = subprocess.run(asked, env=own_environment(), capture_output=True, text=True, check=False).stdout
+    told = dict(re.findall(r"^[\w:-]+\.([\w-]+)='(.*)'$", listed, re.MULTILINE))
+    names = {
+        "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+        "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+        "cert": ("SSL_CERT_FILE",),
+    }
+    return {
+        uv[0]: told[pip]
+        for pip, uv in names.items()
+        if pip in told and not any(name in os.environ for name in uv)
+    }
+
+
+def make_environment(folder: Path) -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        apt_install(
+            [f"python3.{sys.version_info.minor}-venv"],
+            f"the venv module of {sys.executable}",
+            "install the package of your system that brings Python's venv and ensurepip",
+        )
+    run([sys.executable, "-I", "-m", "venv", "--clear", str(folder)], f"making {folder.name}")
+
+
+def pip_install_uv(folder: Path) -> None:
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--require-hashes", "-r", str(UV)], "installing uv")
+
+
+def uv(folder: Path, *arguments: str) -> None:
+    told = index_settings(folder) | {"VIRTUAL_ENV": str(folder)}
+    run([str(folder / "bin" / "uv"), "--quiet", *arguments], f"uv {arguments[0]} {arguments[1]}", told)
+
+
+def python_packages(folder: Path, lock: Path) -> None:
+    """Exactly what `lock` names. It is a requirements file and no uv.lock, since that would name a registry's
+    host in every line, and a company's mirror would not be asked."""
+    mark = fingerprint(sys.version, str(folder), files=[lock, UV, PYPROJECT, Path(__file__)])
+    stamp = folder / "made-from"
+    if is_stamped(stamp, mark):
+        return
+    with step(f"Python packages of {lock.relative_to(CHECKOUT)} into {folder.name} (at first, minutes)"):
+        stamp.unlink(missing_ok=True)
+        if not is_of_this_python(folder):
+            make_environment(folder)
+        pip_install_uv(folder)
+        uv(folder, "pip", "sync", "--require-hashes", "--compile-bytecode", str(lock))
+        if folder == ENVIRONMENT:
+            # setuptools is in the lock, so nothing is fetched that the lock doesn't name.
+            uv(folder, "pip", "install", "--no-deps", "--no-build-isolation", "--editable", str(CHECKOUT))
+        stamp.write_text(mark)
+
+
+def is_of_this_python(folder: Path) -> bool:
+    configured = folder / "pyvenv.cfg"
+    return configured.exists() and f"version = {sys.version.split()[0]}\n" in configured.read_text()
+
+
+def write_lock() -> None:
+    with step("requirements.lock from pyproject.toml"):
+        wanted = ["--universal", "--python-version", "3.11", "--generate-hashes", "--group", "dev"]
+        uv(ENVIRONMENT, "pip", "compile", *wanted, "pyproject.toml", "-o", "requirements.lock")
+
+
+def java_program() -> str | None:
+    home = os.environ.get("JAVA_HOME")
+    return shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+
+
+def java_version(program: str) -> int:
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    version = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
+    return int(version[1]) if version else 0
+
+
+def java() -> None:
+    elsewhere = "install a Java 17 (OpenJDK, Temurin) and put it on the PATH or in JAVA_HOME"
+    if java_program() is None and "JAVA_HOME" not in os.environ:
+        apt_install([java_package()], "Java 17", elsewhere)
+    program = java_program()
+    if program is None:
+        raise SetupError(f"JAVA_HOME holds no bin/java, or java is not on the PATH; {elsewhere}")
+    mark = fingerprint(str(Path(program).resolve()), str(Path(program).stat().st_mtime_ns))
+    stamp = TOOLS / "java"
+    if is_stamped(stamp, mark):
+        return
+    version = java_version(program)
+    if not JAVA_FIRST <= version <= JAVA_LAST:
+        raise SetupError(
+            f"{program} is Java {version}; Spark 4.0 needs {JAVA_FIRST} to {JAVA_LAST}: {elsewhere}"
+        )
+    stamp.write_text(mark)
+
+
+def java_package() -> str:
+    """Debian 12 has 17, Debian 13 has 21 and no 17."""
+    for version in (17, 21):
+        package = f"openjdk-{version}-jre-headless"
+        if subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0:
+            return package
+    return "openjdk-17-jre-headless"
+
+
+def jars() -> None:
+    """The jars of pom.xml, in a folder that is made anew, so that none of an older pom.xml stays behind."""
+    mark = fingerprint(files=[POM])
+    if is_stamped(JARS / "made-from", mark):
+        return
+    if shutil.which("mvn") is None:
+        apt_install(["maven"], "Maven", "install Maven 3.6 or later and put mvn on the PATH")
+    with step("Spark's jars of pom.xml into .tools/jars (fetched by Maven; at first, minutes)"):
+        fresh = TOOLS / "jars.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        copy_dependencies(fresh)
+        (fresh / "made-from").write_text(mark)
+        shutil.rmtree(JARS, ignore_errors=True)
+        fresh.rename(JARS)
+
+
+def copy_dependencies(folder: Path) -> None:
+    command = ["mvn", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    lines = []
+    with subprocess.Popen(
+        [*command, f"-DoutputDirectory={folder}"],
+        cwd=TOOLS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as maven:  # fmt: skip
+        for line in maven.stdout or ():
+            lines.append(line.rstrip())
+            if fetched := re.search(r"Downloaded from \S+ \S*/(\S+\.jar) (\(.*\))", line):
+                say(f"  {fetched[1]} {fetched[2]}")
+    if maven.returncode:
+        errors = [line for line in lines if "ERROR" in line][:8] or lines[-8:]
+        raise SetupError(
+            "Maven could not get the jars of pom.xml:\n  " + "\n  ".join(errors) + "\n"
+            "Where the public repository can't be reached, name a mirror of it in ~/.m2/settings.xml"
+        )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Two `make` at once in one checkout: the second waits, and then finds everything done."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def main(wanted: str) -> None:
+    use_fitting_python()
+    with alone():
+        python_packages(ENVIRONMENT, LOCK)
+        if wanted == "lock":
+            write_lock()
+            return
+        java()
+        jars()
+        if wanted == "bench":
+            python_packages(BENCH_ENVIRONMENT, CHECKOUT / "benchmarks" / "requirements.lock")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1] if len(sys.argv) > 1 else "platform")
+    except SetupError as error:
+        sys.exit(f"setup: {error}")
