@@ -28,6 +28,11 @@ class QuotaReached(SourceError):
     """The source's quota is spent down to the reserve; the position stands, and the next run goes on."""
 
 
+class ReadAgain(SourceError):
+    """What was being read is gone (an expired result, a failed job); the read must start again from the table's
+    position. The loader throws away what is uncommitted and asks for a new offer, a few times."""
+
+
 @dataclass(frozen=True)
 class Rejected:
     """A record that can't be decoded at all, on its way to quarantine."""

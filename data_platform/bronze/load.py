@@ -1,0 +1,161 @@
+"""One load of one source table: what the connector offers, into bronze, with the position in each commit."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from data_platform.connectors.base import Batch, Connector, Drift, Offer, Part, Position, ReadAgain, Rejected
+from data_platform.declarations import Incremental, SourceTable
+from data_platform.lake.append import Appender
+from data_platform.lake.errors import CommitLost
+from data_platform.lake.landed import LandedTable, Seen
+from data_platform.lake.receipts import Receipt
+from data_platform.lake.schema import bronze_schema
+from data_platform.lake.tables import Lake, LakeTable, Note
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 4
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        ("_origin", pa.string()),
+        ("_reason", pa.string()),
+        ("_body", pa.binary()),
+        ("_batch", pa.int64()),
+        ("_landed_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did. `batch` is the table's newest afterwards, whether or not this load wrote it."""
+
+    receipt: Receipt
+    batch: int
+    rows: int
+    position: Position | None
+    drift: Sequence[Drift]
+    notes: Sequence[str]
+
+
+def load(table: SourceTable, connector: Connector, lake: Lake, commit_rows: int) -> Loaded:
+    """Land what the source holds beyond the table's position. Killed anywhere, it goes on from there when run again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _Load(table, lake, commit_rows).run(connector)
+        except (ReadAgain, CommitLost) as reason:
+            if attempt == ATTEMPTS:
+                raise
+            log.warning("%s is read again from its position: %s", table.silver_name, reason)
+    raise AssertionError("unreachable")
+
+
+def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:
+    """The table's bronze, made or widened to what is declared."""
+    cursor = (table.load.cursor,) if isinstance(table.load, Incremental) else ()
+    stats = tuple(dict.fromkeys((*table.key, *cursor, "_batch", "_landed_at")))
+    return lake.bronze(table).create(bronze_schema(table), stats, table.description)
+
+
+class _Load:
+    """One attempt at a load: the counts so far, and what is not yet committed."""
+
+    def __init__(self, table: SourceTable, lake: Lake, commit_rows: int) -> None:
+        self.table = table
+        self.lake = lake
+        self.commit_rows = commit_rows
+        self.held = bronze_table(table, lake)
+        self.receipt = Receipt()
+        self.rejected: list[Rejected] = []
+        self.appender = Appender(self.held)
+
+    def run(self, connector: Connector) -> Loaded:
+        landed = LandedTable(self.table, self.held)
+        offer = connector.offer(self.table, landed)
+        try:
+            for part in offer.parts:
+                self._read(part, landed)
+            self._finish(offer)
+        except BaseException:
+            self.appender.discard()
+            raise
+        held = self.held.fresh()
+        return Loaded(self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes)
+
+    def _read(self, part: Part, landed: LandedTable) -> None:
+        seen = landed.rows_like(part.identity, part.since) if part.may_repeat else Seen(part.identity, None)
+        before = self.receipt.accounted
+        if part.offered is None or self.receipt.offered is None:
+            self.receipt.offered = None
+        else:
+            self.receipt.offered += part.offered
+        reached: Position | None = None
+        for batch in part.batches:
+            if reached is not None and self.appender.rows >= self.commit_rows:
+                self._commit(reached)
+            self._take(batch, seen)
+            reached = batch.position
+        self._settle(part, self.receipt.accounted - before)
+
+    def _take(self, batch: Batch, seen: Seen) -> None:
+        fresh = seen.without(batch.rows)
+        self.appender.write(fresh)
+        self.rejected.extend(batch.rejected)
+        self.receipt.landed += fresh.num_rows
+        self.receipt.overlap += batch.rows.num_rows - fresh.num_rows
+        self.receipt.quarantined += len(batch.rejected)
+        self.receipt.rescued += fresh.num_rows - fresh.column("_rescued").null_count
+
+    def _settle(self, part: Part, read: int) -> None:
+        """Where fewer (or more) rows came than were counted, count again: rows move while they are read."""
+        if part.offered is None or part.offered == read or part.recount is None:
+            return
+        now = part.recount()
+        if min(part.offered, now) <= read <= max(part.offered, now):
+            self.receipt.moved += part.offered - read
+
+    def _finish(self, offer: Offer) -> None:
+        """The last commit carries the final position. A load that found nothing leaves no commit."""
+        self.receipt.complete = True
+        if self.receipt.landed or self.rejected or offer.renew:
+            self._commit(offer.position)
+
+    def _commit(self, position: Position) -> None:
+        self._quarantine(position)
+        self.appender.commit(Note(position, self.receipt.as_dict()))
+
+    def _quarantine(self, position: Position) -> None:
+        """Rejected records go first; those that a killed attempt at this batch wrote already are not written again."""
+        if not self.rejected:
+            return
+        held = self.lake.quarantine(self.table).create(REJECTED_SCHEMA, ("_batch", "_landed_at"))
+        written = set()
+        if held.batch:
+            again = held.query(f"select _origin from held where _batch >= {self.appender.batch}")
+            written = set(again.column("_origin").to_pylist())
+        fresh = [rejected for rejected in self.rejected if rejected.origin not in written]
+        self.rejected = []
+        if fresh:
+            quarantine = Appender(held)
+            quarantine.write(_rejected_rows(fresh, self.appender.batch))
+            quarantine.commit(Note(position, replace(Receipt(), landed=len(fresh)).as_dict()))
+
+
+def _rejected_rows(rejected: Sequence[Rejected], batch: int) -> pa.RecordBatch:
+    """`_batch` is that of the bronze commit which they belong to."""
+    columns = [
+        [record.origin for record in rejected],
+        [record.reason for record in rejected],
+        [record.body for record in rejected],
+        [batch] * len(rejected),
+        [datetime.now(UTC)] * len(rejected),
+    ]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(columns, REJECTED_SCHEMA, strict=True)],
+        schema=REJECTED_SCHEMA,
+    )

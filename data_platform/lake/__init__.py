@@ -1,0 +1,1 @@
+"""The lake: Delta tables whose every commit carries the position in its inputs."""

@@ -1,0 +1,95 @@
+"""What a bronze table holds already: asked by a connector, and by the loader to leave out what landed before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_platform.declarations import Incremental, SourceTable
+from data_platform.lake.tables import LakeTable
+
+
+@dataclass(frozen=True)
+class LandedTable:
+    """A source table's bronze, as its connector sees it (`connectors.base.Landed`)."""
+
+    table: SourceTable
+    held: LakeTable
+
+    @property
+    def position(self) -> Mapping[str, Any] | None:
+        return self.held.position
+
+    def live_keys(self) -> pa.Table:
+        """The keys whose newest row is not a deletion."""
+        return self._newest(self.table.key, where="_op <> 'delete'")
+
+    def rows_like(self, identity: Sequence[str], since: Any) -> "Seen":
+        """The landed rows by `identity`: those whose cursor is at least `since`, or each key's newest."""
+        if not self.held.rows:
+            return Seen(identity, None)
+        if since is None:
+            return Seen(identity, self._newest(identity))
+        columns = ", ".join(_quoted(name) for name in identity)
+        return Seen(
+            identity, self.held.query(f"select {columns} from held where {_quoted(self._cursor)} >= {_literal(since)}")
+        )
+
+    @property
+    def _cursor(self) -> str:
+        assert isinstance(self.table.load, Incremental)  # noqa: S101 - only these loads overlap
+        return self.table.load.cursor
+
+    def _newest(self, columns: Sequence[str], where: str = "true") -> pa.Table:
+        wanted = ", ".join(_quoted(name) for name in columns)
+        needed = ", ".join(sorted({_quoted(name) for name in (*columns, *self.table.key, "_op")}))
+        key = ", ".join(_quoted(name) for name in self.table.key)
+        newest = f"{_quoted(self._cursor)} desc, _batch desc, _op"
+        return self.held.query(
+            f"select {wanted} from (select {needed}, row_number() over (partition by {key} order by {newest}) as place "
+            f"from held) where place = 1 and {where}"
+        )
+
+
+class Seen:
+    """A set of landed rows, told apart by some of their columns."""
+
+    def __init__(self, identity: Sequence[str], rows: pa.Table | None) -> None:
+        self.identity = identity
+        self._marks = set(_marks(rows, identity).to_pylist()) if rows is not None and rows.num_rows else set()
+
+    def without(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows that did not land before."""
+        if not self._marks or not rows.num_rows:
+            return rows
+        marks = _marks(pa.Table.from_batches([rows]), self.identity).to_pylist()
+        return rows.filter(pa.array([mark not in self._marks for mark in marks]))
+
+
+def _marks(rows: pa.Table, identity: Sequence[str]) -> pa.Array:
+    """One text per row that is equal exactly where the identifying columns are."""
+    columns = [_as_text(rows.column(name).combine_chunks()) for name in identity]
+    return pc.binary_join_element_wise(*columns, "\x1f", null_handling="replace", null_replacement="\x00")
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
+    return column.cast(pa.string())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"timestamp '{value.astimezone(UTC).isoformat()}'"
+    if isinstance(value, date):
+        return f"date '{value.isoformat()}'"
+    if isinstance(value, int):
+        return str(value)
+    raise TypeError(f"a cursor of type {type(value).__name__} has no order to follow; declare a timestamp, date or integer")

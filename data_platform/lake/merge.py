@@ -1,0 +1,103 @@
+"""Writing with Spark: rows merged by key, with the position of their inputs in the merge's own commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from data_platform.lake.errors import CommitLost, LakeError
+from data_platform.lake.spark import commit_says
+from data_platform.lake.tables import APP_ID, LakeTable, Note
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How incoming rows (`s`) meet the rows that are held (`t`): the clauses after `MERGE INTO … ON key`."""
+
+    key: Sequence[str]
+    clauses: str
+
+
+def path_of(table: LakeTable) -> str:
+    return table.uri
+
+
+def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
+    """The table as it stood when `table` was opened."""
+    return spark.read.format("delta").option("versionAsOf", table.version).load(path_of(table))
+
+
+def create(spark: "SparkSession", table: LakeTable, rows: "DataFrame", note: Note, stats: Sequence[str]) -> None:
+    """The table's first commit: all of the rows. Only `stats` columns get statistics, see `LakeTable.create`."""
+    writer = rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
+    with commit_says(spark, APP_ID, 1, note.to_json()), _explained(table):
+        writer.save(path_of(table))
+    _confirm(table, note)
+
+
+def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
+    """Merge the rows by key, in one commit with the note."""
+    _widen(spark, table, rows)
+    view = f"incoming_{uuid4().hex}"
+    rows.createOrReplaceTempView(view)
+    on = " and ".join(f"t.`{name}` = s.`{name}`" for name in how.key)
+    try:
+        with commit_says(spark, APP_ID, table.batch + 1, note.to_json()), _explained(table):
+            spark.sql(f"merge into delta.`{path_of(table)}` t using {view} s on {on} {how.clauses}").collect()
+    finally:
+        spark.catalog.dropTempView(view)
+    _confirm(table, note)
+
+
+def _widen(spark: "SparkSession", table: LakeTable, rows: "DataFrame") -> None:
+    """Add the columns that the rows have and the table has not."""
+    held = {field.name for field in table.delta.schema().fields} if table.delta else set()
+    gained = [f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema if field.name not in held]
+    gained = [column for column in gained if not column.startswith("`_bare`")]
+    if gained:
+        with commit_says(spark, APP_ID, None, table.note.to_json() if table.note else "{}"):
+            spark.sql(f"alter table delta.`{path_of(table)}` add columns ({', '.join(gained)})")
+
+
+def _confirm(table: LakeTable, note: Note) -> None:
+    """Delta passes over a transaction that it has seen, without a word: look whose commit it is."""
+    written = table.fresh().note
+    if written is None or dict(written.position) != dict(note.position):
+        raise CommitLost(
+            f"another run wrote to {table.uri} first; nothing of this run was committed, and running it again goes on "
+            "from the table's position"
+        )
+
+
+class _explained:  # noqa: N801 - reads as the context that it is
+    """Spark's errors as the lake's, where they are about the table and not about the question."""
+
+    def __init__(self, table: LakeTable) -> None:
+        self.table = table
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        text = str(error)
+        if error is None or isinstance(error, LakeError):
+            return
+        if "Concurrent" in text and "Exception" in text:
+            raise CommitLost(
+                f"another run wrote to {self.table.uri} while this one did; nothing of this run was committed, and "
+                "running it again goes on from the table's position"
+            ) from error
+        for sign, step in _SIGNS.items():
+            if sign in text:
+                raise LakeError(f"writing to {self.table.uri} failed: {step}") from error
+
+
+_SIGNS: Mapping[str, str] = {
+    "No space left on device": "the disk is full: free some space and run the step again",
+    "Permission denied": "the folder can't be written by this user: give it the right to, or set LAKE_URI elsewhere",
+    "Mkdirs failed": "the folder can't be written by this user: give it the right to, or set LAKE_URI elsewhere",
+    "Read-only file system": "the file system is read-only: mount it for writing, or set LAKE_URI elsewhere",
+}

@@ -1,0 +1,100 @@
+"""The Spark session: made when a step first asks for it, shared by all steps of a run."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from data_platform.lake.errors import LakeError
+from data_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+
+# What every session needs, wherever it runs.
+SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+# What a process of its own is started with.
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+# One machine: two cores, no web page, and no network but its own.
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:-UsePerfData -Dderby.system.home=/dev/null",
+    "spark.hadoop.fs.file.impl.disable.cache": "false",
+}
+
+
+def session(settings: Settings) -> "SparkSession":
+    """The session that is running, or a new one: on Spark Connect where SPARK_REMOTE is set, else on SPARK_MASTER."""
+    from pyspark.sql import SparkSession
+
+    if settings.spark_remote:
+        return _configured(SparkSession.builder.remote(settings.spark_remote)).getOrCreate()
+    if active := SparkSession.getActiveSession():
+        return active
+    jars = sorted(settings.spark_jars.glob("*.jar"))
+    if not jars:
+        raise LakeError(f"Spark has no Delta jars in {settings.spark_jars}; run `make setup`, which fetches them")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = _configured(SparkSession.builder.appName("data-platform").master(settings.spark_master))
+    for name, value in {**DELTA, **LOCAL, **_storage(settings)}.items():
+        builder = builder.config(name, value)
+    builder = builder.config("spark.jars", ",".join(map(str, jars)))
+    builder = builder.config("spark.driver.memory", settings.spark_driver_memory)
+    builder = builder.config("spark.sql.warehouse.dir", str(settings.home / "spark-warehouse"))
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def _configured(builder: "SparkSession.Builder") -> "SparkSession.Builder":
+    for name, value in SESSION.items():
+        builder = builder.config(name, value)
+    return builder
+
+
+def _storage(settings: Settings) -> dict[str, str]:
+    """S3 through s3a, with the credentials that the rest of the platform uses."""
+    if not settings.lake.startswith("s3://"):
+        return {}
+    options = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}
+    if settings.aws_access_key_id and settings.aws_secret_access_key:
+        options["spark.hadoop.fs.s3a.access.key"] = settings.aws_access_key_id
+        options["spark.hadoop.fs.s3a.secret.key"] = settings.aws_secret_access_key.get_secret_value()
+    if settings.aws_endpoint_url:
+        options["spark.hadoop.fs.s3a.endpoint"] = settings.aws_endpoint_url
+        options["spark.hadoop.fs.s3a.path.style.access"] = "true"
+    return options
+
+
+@contextmanager
+def commit_says(spark: "SparkSession", app_id: str, batch: int | None, note: str) -> Iterator[None]:
+    """Commits made inside carry the note and, where a batch is given, its transaction identifier."""
+    conf = {"spark.databricks.delta.commitInfo.userMetadata": note}
+    if batch is not None:
+        conf["spark.databricks.delta.write.txnAppId"] = app_id
+        conf["spark.databricks.delta.write.txnVersion"] = str(batch)
+    for name, value in conf.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name in conf:
+            spark.conf.unset(name)

@@ -1,0 +1,186 @@
+"""Delta tables by name: where they are, how far their inputs were read, and what they hold.
+
+Reading goes through delta-rs; nothing here starts a JVM.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Field, QueryBuilder, Transaction
+from deltalake import Schema as DeltaSchema
+from deltalake.exceptions import TableNotFoundError
+
+from data_platform.declarations import SourceTable
+from data_platform.lake.errors import PositionMissing, explained
+from data_platform.lake.receipts import Receipt
+
+# The application whose transaction versions are a table's batches.
+APP_ID = "data_platform"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What we write into a commit: how far the inputs were read, and what became of their rows."""
+
+    position: Mapping[str, Any]
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps({"position": self.position, "receipt": self.receipt}, sort_keys=True)
+
+    @classmethod
+    def from_commit(cls, commit: Mapping[str, Any]) -> Self | None:
+        try:
+            written = json.loads(commit.get("userMetadata") or "null")
+        except ValueError:
+            return None
+        if not isinstance(written, dict) or "position" not in written:
+            return None
+        return cls(written["position"], written.get("receipt", {}))
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The place of all tables: a folder, or s3://bucket/prefix with the options to reach it."""
+
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, *path: str) -> "LakeTable":
+        name = "/".join(path)
+        return LakeTable(name, f"{self.uri.rstrip('/')}/{name}", self.storage_options)
+
+    def bronze(self, table: SourceTable) -> "LakeTable":
+        return self.at("bronze", table.system, table.name)
+
+    def quarantine(self, table: SourceTable) -> "LakeTable":
+        """Records of the source that could not be decoded."""
+        return self.at("quarantine", table.system, table.name)
+
+    def silver(self, name: str) -> "LakeTable":
+        return self.at("silver", name)
+
+    def silver_quarantine(self, name: str) -> "LakeTable":
+        """Rows that broke an error rule on their way to silver."""
+        return self.at("quarantine", "silver", name)
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One table at one place. What it says of itself is read from one version of it, taken when first asked."""
+
+    name: str
+    uri: str
+    storage_options: Mapping[str, str]
+
+    @cached_property
+    def delta(self) -> DeltaTable | None:
+        """The table as it stands; None before it is created."""
+        with explained(self.uri, "reading"):
+            try:
+                return DeltaTable(self.uri, storage_options=dict(self.storage_options) or None)
+            except TableNotFoundError:
+                return None
+
+    def fresh(self) -> "LakeTable":
+        """The same table, to be read anew."""
+        return LakeTable(self.name, self.uri, self.storage_options)
+
+    @property
+    def exists(self) -> bool:
+        return self.delta is not None
+
+    @property
+    def version(self) -> int:
+        return self.delta.version() if self.delta else -1
+
+    @property
+    def batch(self) -> int:
+        """The number of the last batch that was committed; 0 before the first."""
+        return (self.delta.transaction_version(APP_ID) or 0) if self.delta else 0
+
+    @property
+    def rows(self) -> int:
+        return self.delta.count() if self.delta else 0
+
+    @cached_property
+    def note(self) -> Note | None:
+        """The newest commit that carries a position; each of ours does, another tool's may not."""
+        if self.delta is None:
+            return None
+        with explained(self.uri, "reading the history of"):
+            for limit in (1, 50, None):
+                for commit in self.delta.history(limit):
+                    if note := Note.from_commit(commit):
+                        return note
+        if self.rows:
+            raise PositionMissing(
+                f"{self.uri} has rows, and no commit in its log says how far its inputs were read. Set the position "
+                f"with `data-platform position set`, or move the table away to load it from the start"
+            )
+        return None
+
+    @property
+    def position(self) -> Mapping[str, Any] | None:
+        return self.note.position if self.note and self.note.position else None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """Of the last load that landed anything."""
+        return Receipt.from_dict(dict(self.note.receipt)) if self.note and self.note.receipt else None
+
+    def create(self, schema: pa.Schema, stats: tuple[str, ...], description: str = "") -> "LakeTable":
+        """Make the table where it is missing, and add the columns that a declaration gained.
+
+        Only `stats` columns get file statistics: these are copied into the log, where a personal value could not
+        be erased.
+        """
+        if self.delta is None:
+            with explained(self.uri, "creating"):
+                DeltaTable.create(
+                    self.uri,
+                    schema=schema,
+                    mode="ignore",
+                    description=description[:4000] or None,
+                    configuration={"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats)},
+                    storage_options=dict(self.storage_options) or None,
+                )
+            return self.fresh().create(schema, stats, description)
+        held = {name.name for name in self.delta.schema().fields}
+        gained = [Field.from_arrow(column) for column in schema if column.name not in held]
+        if gained:
+            with explained(self.uri, "adding columns to"):
+                self.delta.alter.add_columns(gained, commit_properties=self.carrying())
+            return self.fresh()
+        return self
+
+    def carrying(self, note: Note | None = None, batch: int | None = None) -> CommitProperties:
+        """The properties of a commit: the given note, or the position that the table holds already."""
+        note = note or self.note
+        return CommitProperties(
+            custom_metadata={"userMetadata": note.to_json()} if note else None,
+            app_transactions=[Transaction(APP_ID, batch)] if batch is not None else None,
+        )
+
+    def set_position(self, position: Mapping[str, Any]) -> None:
+        """Say from where the next load reads, in a commit without rows."""
+        if self.delta is None:
+            raise PositionMissing(f"{self.uri} does not exist yet, so it has no position to set; load it once first")
+        with explained(self.uri, "setting the position of"):
+            self.delta.create_write_transaction(
+                [],
+                mode="append",
+                schema=self.delta.schema(),
+                commit_properties=self.carrying(Note(position), self.batch + 1),
+            )
+
+    def query(self, sql: str) -> pa.Table:
+        """The answer to a question in SQL, in which this table is called `held`."""
+        if self.delta is None:
+            raise PositionMissing(f"{self.uri} does not exist yet; load it first")
+        with explained(self.uri, "querying"):
+            return pa.table(QueryBuilder().register("held", self.delta).execute(sql).read_all())

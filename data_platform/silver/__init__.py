@@ -1,0 +1,1 @@
+"""Silver: conformed tables, one row per key and newest version, and the tables joined from them."""

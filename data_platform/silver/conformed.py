@@ -1,0 +1,85 @@
+"""A source table, conformed: in the business's names and types, cleaned, one row per key, each row judged.
+
+Pure: declarations and DataFrames in, DataFrames out. Known untruths: a row whose newest version breaks an error
+rule keeps its last good version in silver while the newest waits in quarantine; of several versions that landed
+together only the newest is judged.
+"""
+
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+from data_platform.declarations import Column, DataType, Incremental, Normalise, Severity, SourceTable
+from data_platform.silver.rules import broken
+
+
+
+def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
+    """One row per key, the newest in the source's own order; the batch only breaks ties.
+
+    Rows without a key can't be told apart, so each of them stays, to be quarantined.
+    """
+    keyless = F.greatest(*(F.col(name).isNull() for name in table.key))
+    order = [F.col(name).desc_nulls_last() for name in cursor_of(table)]
+    latest = Window.partitionBy(*table.key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
+    return bronze.withColumn("_place", F.row_number().over(latest)).where((F.col("_place") == 1) | keyless).drop("_place")
+
+
+def cursor_of(table: SourceTable) -> tuple[str, ...]:
+    """What orders the versions of a row, in bronze's names."""
+    return (table.load.cursor,) if isinstance(table.load, Incremental) else ()
+
+
+def conform(table: SourceTable, rows: DataFrame) -> DataFrame:
+    """Bronze rows in silver's columns, judged: `_warnings` stay with the row, `_reasons` keep it out.
+
+    `_bare` marks a deletion of which the source told nothing but the key; `_row` is the row as it landed.
+    """
+    told = [column.name for column in table.columns if column.name not in (*table.key, *cursor_of(table))]
+    bare = F.coalesce(*(F.col(name).cast("string") for name in told)).isNull() if told else F.lit(False)
+    shaped = rows.select(
+        *(_conformed(column).alias(column.silver_name) for column in table.columns if column.silver_name),
+        (F.col("_op") == "delete").alias("is_deleted"),
+        F.col("_batch").alias("_source_batch"),
+        "_landed_at",
+        bare.alias("_bare"),
+        F.struct(*rows.columns).alias("_row"),
+    )
+    return shaped.withColumns(
+        {"_warnings": broken(table, Severity.WARN), "_reasons": broken(table, Severity.ERROR)}
+    )
+
+
+def _conformed(column: Column) -> SparkColumn:
+    value = F.coalesce(F.col(f"`{column.name}`"), _rescued(column))
+    if column.type.kind != "string":
+        return value
+    value = F.trim(value)
+    match column.normalise:
+        case Normalise.LOWER:
+            return F.lower(value)
+        case Normalise.UPPER:
+            return F.upper(value)
+        case Normalise.PHONE:
+            return F.regexp_replace(value, r"[\s().-]", "")
+        case _:
+            return value
+
+
+def _rescued(column: Column) -> SparkColumn:
+    """A value that landed before the column was declared, where it fits now."""
+    found = F.get_json_object("_rescued", f"$['{column.name}']")
+    return found.try_cast(spark_type(column.type)) if column.type.kind not in ("list", "struct") else F.lit(None)
+
+
+def spark_type(declared: DataType) -> str:
+    """The type as Spark SQL writes it."""
+    match declared.kind:
+        case "json":
+            return "string"
+        case "list" if declared.of:
+            return f"array<{spark_type(declared.of)}>"
+        case "struct":
+            return f"struct<{','.join(f'`{field.name}`:{spark_type(field.type)}' for field in declared.fields)}>"
+        case _:
+            return str(declared)
