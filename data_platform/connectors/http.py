@@ -1,0 +1,171 @@
+"""Asking a source over HTTP: which answers are worth asking again, how long to wait, what to say at the end.
+
+Nothing here knows a vendor. A connector gives the session its own login (a requests auth) and checks an answer
+with a response hook; a hook that raises `Unreadable` has the question asked again.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from data_platform.connectors.base import SourceError
+
+log = logging.getLogger(__name__)
+
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+# A source that asks for a longer pause than this is left to the next run.
+LONGEST_PAUSE = 300.0
+
+Item = TypeVar("Item")
+
+
+class Unreadable(Exception):  # noqa: N818 - says what the answer is
+    """An answer that came cut or malformed: an outage, so worth asking again."""
+
+
+class PatientSession(requests.Session):
+    """A requests session that waits out what passes by itself, and hands over only whole answers."""
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        retries: int,
+        timeout: float,
+        ca_bundle: Path | None = None,
+        on_answer: Callable[[requests.Response], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.retries = retries
+        self.timeout = timeout
+        self.ca_bundle = ca_bundle
+        self.on_answer = on_answer
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        options["timeout"] = options.get("timeout") or self.timeout
+        if self.ca_bundle:
+            # Said per request, since REQUESTS_CA_BUNDLE in the environment overrides the session's own.
+            options["verify"] = str(self.ca_bundle)
+        question = f"{request.method} {_without_query(request.url)}"
+        started = time.monotonic()
+        for tried in range(self.retries + 1):
+            answer: requests.Response | None = None
+            try:
+                answer = super().send(request, **options)
+                if self.on_answer:
+                    self.on_answer(answer)
+                if answer.status_code not in PASSING_STATUSES:
+                    _must_be_whole(answer)
+                    return answer
+                trouble = f"it answered {answer.status_code}"
+            except Unreadable as error:
+                trouble = str(error)
+            except (requests.RequestException, OSError) as error:
+                # The library's own words quote the whole address, and with it keys of rows.
+                trouble = self._trouble_that_passes(error, question)
+            if tried < self.retries:
+                pause = self._pause(tried, answer, question)
+                log.info("%s: %s: %s; asking again in %.1f s", self.source, question, trouble, pause)
+                time.sleep(pause)
+        raise SourceError(
+            f"{self.source} could not be read: {question} was asked {self.retries + 1} times in "
+            f"{time.monotonic() - started:.0f} s, and the last time {trouble}. "
+            "See whether it is reachable and well, then run again; the position stands"
+        )
+
+    def _pause(self, tried: int, answer: requests.Response | None, question: str) -> float:
+        # Full jitter, so that many clients don't come back together.
+        jitter = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**tried))  # noqa: S311 - no secret
+        asked = retry_after(answer) if answer is not None else None
+        if asked is None:
+            return jitter
+        if asked > LONGEST_PAUSE:
+            raise SourceError(
+                f"{self.source} asks to be left alone for {asked:.0f} s ({question}), and a run waits at most "
+                f"{LONGEST_PAUSE:.0f} s. Run again after that; the position stands"
+            )
+        return asked + min(jitter, FIRST_WAIT)
+
+    def _trouble_that_passes(self, error: Exception, question: str) -> str:
+        """What went wrong, where asking again may help; what can't pass is raised."""
+        lasting = None
+        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            known = self.ca_bundle or "the usual authorities (no CA bundle is set for this source)"
+            lasting = (
+                f"its certificate is not signed by {known}; set the bundle of the authority that signed it"
+            )
+        elif isinstance(error, ValueError):
+            lasting = "that is not an address; correct the setting it comes from"
+        elif isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            lasting = (
+                f"CA bundle {self.ca_bundle or 'of the environment'} can't be read; correct that setting"
+            )
+        if lasting:
+            raise SourceError(f"{self.source} could not be asked {question}: {lasting}") from None
+        return _passing_trouble(error, self.timeout)
+
+
+def _passing_trouble(error: Exception, timeout: float) -> str:
+    if isinstance(error, requests.Timeout):
+        return f"it gave no answer within {timeout:g} s"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, NameResolutionError):
+        return "its host name is not known"
+    if isinstance(reason, NewConnectionError):
+        return "it took no connection"
+    return "the connection was cut"
+
+
+def _must_be_whole(answer: requests.Response) -> None:
+    if answer.status_code == 200 and "json" in answer.headers.get("Content-Type", ""):
+        try:
+            msgspec.json.decode(answer.content, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            raise Unreadable("its answer was no whole JSON") from None
+
+
+def _without_query(url: str | None) -> str:
+    parts = urlsplit(url or "")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def retry_after(answer: requests.Response) -> float | None:
+    """The seconds that an answer asks to wait, given as such or as a date by the source's own clock."""
+    asked = answer.headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    until = header_date(asked)
+    if until is None:
+        return None
+    now = header_date(answer.headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def header_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each fetched in a thread while the one before is being worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
