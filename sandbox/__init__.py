@@ -1,0 +1,1 @@
+"""Stand-ins for the vendors, and the company whose data they hold. The platform never imports it."""
