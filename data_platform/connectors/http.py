@@ -157,9 +157,10 @@ def retry_after(answer: requests.Response) -> float | None:
 
 def header_date(text: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:

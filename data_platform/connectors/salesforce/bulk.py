@@ -1,0 +1,193 @@
+"""Reading by Bulk 2.0: one query job, its result page by page as CSV.
+
+Bulk knows no compound fields, so those that are declared are put together again from their parts, as REST writes
+them. It writes a null and an empty text alike, and the vendor keeps no empty text: both are null.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import requests
+
+from data_platform.connectors.base import ReadAgain, SourceError
+from data_platform.connectors.http import Unreadable, read_ahead
+from data_platform.connectors.records import Rows, exact_number, rows_from_text
+from data_platform.connectors.salesforce.api import Org, Refused
+from data_platform.connectors.salesforce.describe import COMPOUND, NUMBERS, Described, Field
+from data_platform.connectors.salesforce.soql import Question
+from data_platform.declarations import Column
+
+log = logging.getLogger(__name__)
+
+PAGE_ROWS = 50_000
+FIRST_LOOK = 0.2
+LONGEST_LOOK = 20.0
+LONGEST_JOB = 2 * 3600.0
+
+# REST names these in every address, known or not.
+_ALWAYS_NAMED = (
+    "city",
+    "country",
+    "geocodeAccuracy",
+    "latitude",
+    "longitude",
+    "postalCode",
+    "state",
+    "street",
+)
+_NEEDS_ESCAPING = r'["\\\x00-\x1f]'
+
+
+def read_bulk(
+    org: Org, question: Question, columns: Sequence[Column], undeclared: Sequence[str], described: Described
+) -> Iterator[Rows]:
+    """The rows of a question in no order. What can't be had any more is `ReadAgain`."""
+    compounds = {column.name for column in columns if described.fields[column.name].type in COMPOUND}
+    fields = [name for name in question.fields if name not in compounds]
+    parts = [part.name for compound in sorted(compounds) for part in described.parts(compound)]
+    job = _create(org, question.naming(list(dict.fromkeys([*fields, *parts]))))
+    done = False
+    try:
+        _wait_for(org, job)
+        for texts in read_ahead(_pages(org, job)):
+            for compound in compounds:
+                texts = texts.append_column(
+                    compound, compound_json(texts, compound, described.parts(compound))
+                )
+            yield rows_from_text(
+                texts, columns, undeclared, lambda name, text: _meant(described.fields[name], text)
+            )
+        done = True
+    except Refused as refused:
+        raise ReadAgain(f"Bulk job {job} of {question.reads} can't be read to its end: {refused}") from None
+    finally:
+        _clear_away(org, job, done)
+
+
+def _create(org: Org, question: Question) -> str:
+    asked = {
+        "operation": "queryAll",
+        "query": question.select,
+        "columnDelimiter": "COMMA",
+        "lineEnding": "LF",
+    }
+    job: str = org.call("POST", "jobs/query", json=asked).json()["id"]
+    log.info("Salesforce's %s is read by Bulk job %s", question.reads, job)
+    return job
+
+
+def _wait_for(org: Org, job: str) -> None:
+    started, pause = time.monotonic(), FIRST_LOOK
+    while True:
+        said = org.call("GET", f"jobs/query/{job}").json()
+        if said["state"] == "JobComplete":
+            return
+        if said["state"] in ("Failed", "Aborted"):
+            raise ReadAgain(
+                f"Bulk job {job} ended as {said['state']}; Salesforce's setup pages (Bulk Data Load) say why"
+            )
+        if time.monotonic() - started > LONGEST_JOB:
+            raise ReadAgain(f"Bulk job {job} was still {said['state']} after {LONGEST_JOB / 3600:.0f} hours")
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_LOOK)
+
+
+def _clear_away(org: Org, job: str, done: bool) -> None:
+    """Jobs are kept for a week and count against the org; one that stays does no other harm."""
+    with suppress(SourceError):
+        if not done:
+            org.call("PATCH", f"jobs/query/{job}", json={"state": "Aborted"})
+        org.call("DELETE", f"jobs/query/{job}")
+
+
+def _pages(org: Org, job: str) -> Iterator[pa.Table]:
+    locator = None
+    while locator != "null":
+        page: list[pa.Table] = []
+
+        def take(answer: requests.Response, page: list[pa.Table] = page, **_: Any) -> None:
+            if answer.status_code == 200:
+                page[:] = [_parsed(answer)]
+
+        params = {"maxRecords": str(PAGE_ROWS)} | ({"locator": locator} if locator else {})
+        answer = org.call(
+            "GET",
+            f"jobs/query/{job}/results",
+            params=params,
+            headers={"Accept": "text/csv"},
+            hooks={"response": take},
+        )
+        locator = answer.headers.get("Sforce-Locator", "null")
+        yield page[0]
+
+
+def _parsed(answer: requests.Response) -> pa.Table:
+    """The page as columns of text. Part of a page can look like a whole one, so its rows are counted."""
+    names = answer.content.split(b"\n", 1)[0].decode().replace('"', "").strip().split(",")
+    try:
+        page = pyarrow.csv.read_csv(
+            pa.BufferReader(answer.content),
+            read_options=pyarrow.csv.ReadOptions(block_size=8 << 20),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid:
+        raise Unreadable("its answer was no whole CSV") from None
+    promised = answer.headers.get("Sforce-NumberOfRecords", "")
+    if promised.isdecimal() and page.num_rows != int(promised):
+        raise Unreadable(f"its answer held {page.num_rows} rows where it promised {promised}")
+    return page
+
+
+def compound_json(texts: pa.Table, compound: Field, parts: Sequence[Field]) -> pa.Array:
+    """The compound as REST writes it: its parts by their own names, null where every part is."""
+    nothing = pa.nulls(texts.num_rows, pa.string())
+    named = dict.fromkeys(_ALWAYS_NAMED if compound.type == "address" else (), nothing)
+    is_empty = pa.repeat(True, texts.num_rows)
+    for part in parts:
+        text = texts.column(part.name)
+        is_empty = pc.and_(is_empty, pc.is_null(text))
+        named[_name_within(part.name, compound.name)] = text if part.type in NUMBERS else _quoted(text)
+    pieces: list[Any] = []
+    for name in sorted(named):
+        pieces += [f',"{name}":' if pieces else f'{{"{name}":', pc.fill_null(named[name], "null")]
+    joined = pc.binary_join_element_wise(*pieces, "}", "")
+    return pc.if_else(is_empty, nothing, joined)
+
+
+def _name_within(part: str, compound: str) -> str:
+    """BillingPostalCode is postalCode in BillingAddress; Site__Latitude__s is latitude in Site__c."""
+    own = part.removesuffix("__s").split("__")[-1] if part.endswith("__s") else part
+    own = own.removeprefix(compound.removesuffix("Address"))
+    return own[0].lower() + own[1:]
+
+
+def _quoted(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The texts as JSON strings."""
+    if pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPING)).as_py():
+        encoded = [None if text is None else msgspec.json.encode(text).decode() for text in texts.to_pylist()]
+        return pa.chunked_array([pa.array(encoded, pa.string())])
+    return pc.binary_join_element_wise('"', texts, '"', "")
+
+
+def _meant(field: Field, text: str) -> Any:
+    """The value that REST gives where Bulk writes this text."""
+    if field.type in NUMBERS:
+        return exact_number(text)
+    if field.type == "boolean":
+        return text == "true"
+    if field.type == "datetime" and text.endswith("Z"):
+        return f"{text[:-1]}+0000"
+    return text
