@@ -58,9 +58,8 @@ def read_bulk(
         _wait_for(org, job)
         for texts in read_ahead(_pages(org, job)):
             for compound in compounds:
-                texts = texts.append_column(
-                    compound, compound_json(texts, compound, described.parts(compound))
-                )
+                json = compound_json(texts, described.fields[compound], described.parts(compound))
+                texts = texts.append_column(compound, json)
             yield rows_from_text(
                 texts, columns, undeclared, lambda name, text: _meant(described.fields[name], text)
             )
