@@ -1,5 +1,6 @@
 """The handle on a running org: what its users and administrators do, and what goes wrong with the server."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ COMMANDS = (
     "fail_next_job",
     "limit_calls",
     "open_next_window",
+    "give_pages_of",
     "add_column",
     "drop_column",
     "retype_column",
@@ -52,6 +54,7 @@ class Control:
 
     def status(self) -> dict[str, Any]:
         return {
+            "process": os.getpid(),
             "day": self._world.day,
             "clock": self._world.now.isoformat(),
             "calls": f"{self._org.used}/{self._org.daily_limit}",

@@ -1,16 +1,19 @@
 """Records as the vendor writes them: JSON for REST, CSV for Bulk. What is written is kept until a change."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from sandbox.salesforce.fields import TEXTS, Field, SObject
-from sandbox.world.company import World, address_of
+from sandbox.world.company import World
 
-quoted = json.encoder.encode_basestring
+ADDRESS = (
+    '{"city":%s,"country":%s,"geocodeAccuracy":null,"latitude":null,"longitude":null,'
+    '"postalCode":%s,"state":%s,"street":%s}'
+)
 Written = Callable[[Sequence[Any]], list[str]]
 
 
@@ -133,11 +136,12 @@ class Writer:
         return JSON_WRITERS[field.type]([column[place] for place in places])
 
     def _addresses(self, prefix: str, places: list[int]) -> list[str]:
-        parts = {part: self.records.columns[part] for part in _parts(prefix)}
-        rows = ({part: column[place] for part, column in parts.items()} for place in places)
-        return [
-            json.dumps(address_of(row, prefix), ensure_ascii=False, separators=(",", ":")) for row in rows
-        ]
+        parts = []
+        for part in ("City", "Country", "PostalCode", "State", "Street"):
+            column = self.records.columns[f"{prefix}{part}"]
+            parts.append(_json_texts([column[place] for place in places]))
+        nothing = ("null",) * len(parts)
+        return ["null" if row == nothing else ADDRESS % row for row in zip(*parts, strict=True)]
 
     def _write_csv(self, places: list[int]) -> list[bytes]:
         columns = []
@@ -145,10 +149,6 @@ class Writer:
             column = self.records.columns[field.name]
             columns.append(CSV_WRITERS[field.type]([column[place] for place in places]))
         return [f'"{line}"\n'.encode() for line in map('","'.join, zip(*columns, strict=True))]
-
-
-def _parts(prefix: str) -> list[str]:
-    return [f"{prefix}{part}" for part in ("Street", "City", "State", "PostalCode", "Country")]
 
 
 def http_date(seconds: int) -> str:

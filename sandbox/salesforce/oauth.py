@@ -31,6 +31,14 @@ class Credentials:
             f"3MVG9{secrets.token_hex(20)}", secrets.token_hex(32), f"5Aep861{secrets.token_urlsafe(48)}"
         )
 
+    def kept(self) -> dict[str, str]:
+        """What makes the same credentials again."""
+        return {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "refresh_token": self.refresh_token,
+        }
+
     @cached_property
     def private_key(self) -> str:
         """The key whose certificate the connected app was given, for JWT bearer."""

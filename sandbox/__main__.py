@@ -1,0 +1,131 @@
+"""The sandbox's commands: `python -m sandbox up | down | status | advance | misbehave`."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import servers
+from sandbox.servers import SandboxError
+from sandbox.state import State, environment_file
+
+app = typer.Typer(help="Servers on this machine that stand in for the vendors.", no_args_is_help=True)
+console = Console()
+
+
+@app.command()
+def up(
+    scale: Annotated[float | None, typer.Option(help="Times the usual company of 5,000 leads.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed is another company.")] = None,
+    leads: Annotated[int | None, typer.Option(help="How many leads, whatever the scale.")] = None,
+) -> None:
+    """Start the servers, or say that they run. The company is the one before, unless another is asked for."""
+    asked: dict[str, Any] = {
+        name: value
+        for name, value in (("scale", scale), ("seed", seed), ("leads", leads))
+        if value is not None
+    }
+    state = State.load()
+    is_same = state is not None and all(getattr(state, name) == value for name, value in asked.items())
+    if state and servers.running(state):
+        if not is_same:
+            raise SandboxError("the sandbox is up with another company; `python -m sandbox down` first")
+        console.print(f"The sandbox is up already; its addresses are in {environment_file()}", soft_wrap=True)
+        return
+    if state is None:
+        state = State(**asked)
+    elif not is_same:
+        state = State(**asked, port=state.port, credentials=state.credentials)
+    state.save()
+    servers.start(state)
+    console.print(f"The sandbox is up; its addresses are in {environment_file()}", soft_wrap=True)
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers. The company keeps its day."""
+    state = State.load()
+    if state is None or not servers.running(state):
+        console.print("The sandbox is not up.")
+        return
+    servers.stop(state)
+    console.print("The sandbox is down.")
+
+
+@app.command()
+def status() -> None:
+    """Show what runs, and how far the company is."""
+    state = State.load()
+    told = servers.running(state)
+    if state is None or told is None:
+        console.print("The sandbox is not up; start it with `python -m sandbox up`.")
+        raise typer.Exit(1)
+    table = Table(show_header=False)
+    table.add_row("Salesforce", f"https://127.0.0.1:{state.port}")
+    table.add_row("company", f"seed {state.seed}, day {told['day']}, {told['clock']}")
+    table.add_row("calls today", told["calls"])
+    table.add_row("misbehaviours to come", str(told["misbehaviours to come"]))
+    for name, count in told["records"].items():
+        table.add_row(f"{name} records", f"{count:,}")
+    console.print(table)
+
+
+@app.command()
+def advance(days: Annotated[int, typer.Option(min=1, help="How many days go by.")] = 1) -> None:
+    """Let time go by in the company: records come, change and go."""
+    state = _begun()
+    if servers.running(state):
+        servers.ask(state, "advance", days=days)
+    state.with_(day=state.day + days)
+    console.print(f"It is day {state.day + days}.")
+
+
+@app.command()
+def misbehave(
+    command: Annotated[str, typer.Argument(help="fail_next, cut_next, expire_sessions, drop_column, …")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="status=503 times=2 path='*/query*'")] = None,
+) -> None:
+    """Make the Salesforce server go wrong, or change what it holds. See sandbox/salesforce/control.py."""
+    state = _begun()
+    if not servers.running(state):
+        raise SandboxError("the sandbox is not up; start it with `python -m sandbox up`")
+    answer = servers.ask(state, command, **dict(_argument(each) for each in arguments or ()))
+    console.print_json(json.dumps(answer))
+
+
+@app.command(hidden=True)
+def serve() -> None:
+    """Run the server in this process; `up` does it in one of its own."""
+    servers.serve(_begun())
+
+
+def _begun() -> State:
+    state = State.load()
+    if state is None:
+        raise SandboxError("there is no sandbox yet; start it with `python -m sandbox up`")
+    return state
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """`name=value`, the value as JSON or else as it stands."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise SandboxError(f"{text!r} is no argument; write name=value")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def main() -> None:
+    try:
+        app()
+    except (SandboxError, ValueError) as error:
+        Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The sandbox's servers as processes: started detached, asked how they are, told what to do, stopped."""
+
+import gc
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox.certificate import certificate_in
+from sandbox.salesforce.oauth import Credentials
+from sandbox.salesforce.server import SalesforceServer
+from sandbox.state import State, environment_file, folder, log_file, write_private
+from sandbox.world.company import World
+
+STARTS_WITHIN = 120.0
+STOPS_WITHIN = 10.0
+
+
+class SandboxError(Exception):
+    """The sandbox can't do what was asked; the message says why and what to do."""
+
+
+def ask(state: State, command: str, **arguments: Any) -> Any:
+    """Sends a command to the running server and returns its answer."""
+    authority = certificate_in(folder()).authority
+    trusted = ssl.create_default_context(cafile=str(authority))
+    connection = http.client.HTTPSConnection("127.0.0.1", state.port, context=trusted, timeout=60)
+    try:
+        connection.request("POST", f"/_sandbox/{command}", json.dumps(arguments))
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        raise SandboxError(f"the sandbox refused {command}: {answer['error']}")
+    return answer
+
+
+def running(state: State | None) -> dict[str, Any] | None:
+    """What the remembered server says of itself, or None where none answers."""
+    if state is None or not state.port:
+        return None
+    try:
+        status: dict[str, Any] = ask(state, "status")
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return status if status["process"] == state.process else None
+
+
+def start(state: State) -> State:
+    """Starts the server in a process of its own and waits until it answers."""
+    state.with_(process=0)
+    log = log_file()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "serve"],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline:
+        current = State.load()
+        if current and current.process == process.pid and running(current):
+            return current
+        if process.poll() is not None:
+            raise SandboxError(f"the Salesforce server ended with code {process.returncode}; {log} says why")
+        time.sleep(0.05)
+    process.terminate()
+    raise SandboxError(f"the Salesforce server did not answer within {STARTS_WITHIN:.0f} s; see {log}")
+
+
+def stop(state: State) -> None:
+    """Ends the server's process and waits for it."""
+    os.kill(state.process, signal.SIGTERM)
+    deadline = time.monotonic() + STOPS_WITHIN
+    while running(state):
+        if time.monotonic() > deadline:
+            raise SandboxError(
+                f"process {state.process} still answers; end it with `kill -9 {state.process}`"
+            )
+        time.sleep(0.05)
+    state.with_(process=0)
+
+
+def serve(state: State) -> None:
+    """Runs the server in this process until it is told to end."""
+    # Held off in every thread, so that the wait at the end gets them.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    world = state.company()
+    # A company of a million rows need not be looked through for garbage again and again.
+    gc.freeze()
+    with _at_its_port(world, state) as server:
+        write_private(
+            environment_file(), "".join(f"{name}={value}\n" for name, value in server.settings().items())
+        )
+        state.with_(port=server.port, process=os.getpid())
+        signal.sigwait(ends)
+
+
+def _at_its_port(world: World, state: State) -> SalesforceServer:
+    """The port it had before, or another where that is taken by now."""
+    credentials = Credentials(**state.credentials)
+    try:
+        return SalesforceServer(world, folder=folder(), port=state.port, credentials=credentials)
+    except OSError:
+        return SalesforceServer(world, folder=folder(), credentials=credentials)

@@ -1,0 +1,70 @@
+"""What the sandbox remembers between its processes, below `<home>/sandbox/`."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from data_platform.settings import home_folder
+from sandbox.salesforce.oauth import Credentials
+from sandbox.world.company import Sizes, World
+
+
+def folder() -> Path:
+    return home_folder() / "sandbox"
+
+
+def environment_file() -> Path:
+    """Where the platform finds the sandbox's addresses; settings.py reads it."""
+    return folder() / "sandbox.env"
+
+
+def log_file() -> Path:
+    return folder() / "salesforce.log"
+
+
+@dataclass(frozen=True)
+class State:
+    """Which company, on which day, served by which process at which port; 0 is none yet."""
+
+    seed: int = 2026
+    scale: float = 1.0
+    leads: int | None = None
+    day: int = 0
+    port: int = 0
+    process: int = 0
+    credentials: dict[str, str] = field(default_factory=lambda: Credentials.new().kept())
+
+    @classmethod
+    def load(cls) -> "State | None":
+        """None before the first `up`."""
+        file = folder() / "state.json"
+        if not file.exists():
+            return None
+        try:
+            return cls(**json.loads(file.read_text()))
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{file} can't be read as the sandbox's state; delete it to begin anew"
+            ) from None
+
+    def save(self) -> None:
+        write_private(folder() / "state.json", json.dumps(asdict(self), indent=2))
+
+    def with_(self, **changes: Any) -> "State":
+        changed = replace(self, **changes)
+        changed.save()
+        return changed
+
+    def company(self) -> World:
+        """The company as it stands on the remembered day."""
+        world = World(self.seed, Sizes.at(self.scale, self.leads))
+        world.advance(self.day)
+        return world
+
+
+def write_private(file: Path, text: str) -> None:
+    """Secrets of the sandbox are nobody else's either."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text)
