@@ -95,7 +95,7 @@ class _Load:
 
     def _fresh_rows(self, question: Question, count: int) -> Iterator[Batch]:
         for rows in self._read(question, count):
-            batch = self._bronze(rows, self._way(count))
+            batch = self._bronze(rows, "Bulk" if self._is_bulk(count) else "REST")
             if DELETED in rows.columns:
                 self.gone.heed(rows.columns[self.key], rows.columns[self.load.cursor], rows.columns[DELETED])
             position: Position | None = None
@@ -108,7 +108,7 @@ class _Load:
     def _older_rows(self, question: Question, count: int) -> Iterator[Batch]:
         position = None if self._is_bulk(count) else self._after_gone.position
         for rows in self._read(question, count):
-            yield Batch(self._bronze(rows, f"{self._way(count)}, formulas compared"), position)
+            yield Batch(self._bronze(rows, "comparing formulas"), position)
 
     def _gone_part(self, identity: tuple[str, ...]) -> Iterator[Part]:
         dates, way = self.gone.dates, "getDeleted"
@@ -166,10 +166,6 @@ class _Load:
     def _is_bulk(self, count: int) -> bool:
         return count >= self.bulk_threshold
 
-    def _way(self, count: int) -> str:
-        way = "Bulk" if self._is_bulk(count) else "REST"
-        return f"{self.table.reads} via {way} v{self.org.version}"
-
     def _read(self, question: Question, count: int) -> Iterator[Rows]:
         columns = [column for column in self.described.columns if column.name in question.fields]
         undeclared = [field.name for field in self.described.undeclared if field.name in question.fields]
@@ -177,9 +173,10 @@ class _Load:
             return read_bulk(self.org, question, columns, undeclared, self.described)
         return read_rest(self.org, question, columns, undeclared)
 
-    def _bronze(self, rows: Rows, origin: str) -> pa.RecordBatch:
+    def _bronze(self, rows: Rows, way: str) -> pa.RecordBatch:
         """The rows in the table's bronze columns; a column that the source no longer has is null."""
         schema = connector_schema(self.table)
+        origin = f"{self.table.reads} via {way} v{self.org.version}"
         said = {"_op": _op(rows), "_origin": pa.repeat(origin, len(rows)), "_rescued": rows.rescued}
         columns = [
             said[field.name]

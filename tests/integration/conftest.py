@@ -1,0 +1,117 @@
+"""A Salesforce of its own for each test that asks for one, and a bronze to load it into."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from data_platform.connectors.base import Offer, Part, ReadAgain
+from data_platform.connectors.salesforce import Salesforce
+from data_platform.declarations import SourceTable
+from data_platform.settings import Settings
+from sandbox.salesforce.server import SalesforceServer
+from sandbox.world.company import Sizes, World
+
+
+class Bronze:
+    """What any loader does with offers: rows that did not land before, and the position, kept together."""
+
+    def __init__(self, table: SourceTable, settings: Settings) -> None:
+        self.table = table
+        self.settings = settings
+        self.rows: list[dict] = []
+        self.position = None
+        self.offered = self.read = self.landed = 0
+
+    def load(self, killed_after: int | None = None) -> Offer:
+        """One load; `killed_after` so many batches, of which those with a position were committed."""
+        for attempt in range(4):
+            try:
+                return self._load_once(killed_after)
+            except ReadAgain:
+                if attempt == 3:
+                    raise
+        raise AssertionError
+
+    def _load_once(self, killed_after: int | None) -> Offer:
+        self.offered = self.read = self.landed = 0
+        offer = Salesforce(self.settings).offer(self.table, self)
+        pending: list[dict] = []
+        for part in offer.parts:
+            self.offered += part.offered
+            seen = self._seen(part)
+            for number, batch in enumerate(part.batches, start=1):
+                rows = batch.rows.to_pylist()
+                self.read += len(rows)
+                pending += [row for row in rows if _mark(row, part.identity) not in seen]
+                if killed_after:
+                    self._commit(pending, batch.position)
+                    pending = []
+                    if number == killed_after:
+                        part.batches.close()
+                        return offer
+        self.landed = len(pending)
+        if pending or offer.renew:
+            self._commit(pending, offer.position)
+        return offer
+
+    def _commit(self, rows: list[dict], position: dict) -> None:
+        self.rows += rows
+        self.position = position
+
+    def _seen(self, part: Part) -> set[tuple]:
+        if not part.may_repeat:
+            return set()
+        if part.since is None:
+            return {_mark(row, part.identity) for row in self.newest().values()}
+        cursor = self.table.load.cursor
+        return {_mark(row, part.identity) for row in self.rows if row[cursor] >= part.since}
+
+    def newest(self) -> dict[str, dict]:
+        """Each key's newest row: what silver makes of bronze."""
+        order = sorted(
+            enumerate(self.rows), key=lambda placed: (placed[1][self.table.load.cursor], placed[0])
+        )
+        return {row["Id"]: row for _, row in order}
+
+    def live(self) -> dict[str, dict]:
+        return {key: row for key, row in self.newest().items() if row["_op"] == "upsert"}
+
+    def live_keys(self) -> pa.Table:
+        return pa.table({"Id": pa.array(self.live(), pa.string())})
+
+
+def _mark(row: dict, identity: tuple[str, ...]) -> tuple:
+    return tuple(row[name] for name in identity)
+
+
+class Company:
+    """A small company's Salesforce, and bronze tables that load from it."""
+
+    def __init__(self, server: SalesforceServer) -> None:
+        self.server = server
+        self.control = server.control
+        self.world = server.world
+
+    def settings(self, **more: object) -> Settings:
+        given = {name.lower(): value for name, value in self.server.settings().items()}
+        return Settings(_env_file=None, **(given | more))
+
+    def bronze(self, table: SourceTable, **settings: object) -> Bronze:
+        return Bronze(table, self.settings(**settings))
+
+
+@pytest.fixture
+def company() -> Iterator[Company]:
+    world = World(sizes=Sizes(accounts=60, contacts=60, leads=700, opportunities=60))
+    with SalesforceServer(world) as server:
+        server.control.give_pages_of(200)
+        yield Company(server)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries are as many as in life, and quick."""
+    monkeypatch.setattr("data_platform.connectors.http.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("data_platform.connectors.salesforce.quota.FIRST_LOOK", 0.05)
+    monkeypatch.setattr("data_platform.connectors.salesforce.bulk.FIRST_LOOK", 0.01)
