@@ -1,0 +1,27 @@
+"""`python -m benchmarks [name]`: runs one benchmark or all; the last line of each is its result as JSON."""
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import definitions, quiet, salesforce_bulk, salesforce_rest
+from benchmarks.result import Result
+
+BENCHMARKS: dict[str, Callable[[], Result]] = {
+    "salesforce-rest": salesforce_rest.measure,
+    "salesforce-bulk": salesforce_bulk.measure,
+    "quiet": quiet.measure,
+    "definitions": definitions.measure,
+}
+
+
+def main(names: list[str]) -> None:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names or BENCHMARKS:
+        print(f"{name}:", flush=True)
+        print(BENCHMARKS[name]().to_json(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
