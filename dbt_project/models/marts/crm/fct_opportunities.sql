@@ -1,0 +1,57 @@
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='opportunity_id') }}
+
+with accounts as (
+    select
+        account_key,
+        account_id,
+        {{ stands_from() }} as stands_from,
+        valid_to
+    from {{ ref('dim_accounts') }}
+),
+
+opportunities as (
+    select * from {{ ref('stg_salesforce__opportunities') }}
+    {% if is_incremental() %}
+    where
+        {{ touched_since() }}
+        -- An account that landed after its deals, or changed before them, is another version than theirs.
+        or opportunity_id in (
+            select held.opportunity_id
+            from {{ this }} as held
+            left join accounts
+                on held.account_id = accounts.account_id
+                and {{ stood_at('accounts', 'held.created_at') }}
+            where held.account_key <> coalesce(accounts.account_key, {{ unknown_key() }})
+        )
+    {% endif %}
+)
+
+select
+    opportunities.opportunity_id,
+    coalesce(accounts.account_key, {{ unknown_key() }}) as account_key,
+    opportunities.account_id,
+    opportunities.opportunity_name,
+    opportunities.stage,
+    opportunities.opportunity_type,
+    opportunities.lead_source,
+    opportunities.forecast_category,
+    opportunities.owner_id,
+    opportunities.amount,
+    opportunities.currency,
+    opportunities.probability,
+    opportunities.expected_revenue,
+    opportunities.close_date,
+    coalesce(opportunities.is_closed, false) as is_closed,
+    coalesce(opportunities.is_won, false) as is_won,
+    -- A deal that was entered after it was closed tells nothing about how long it took.
+    case
+        when opportunities.is_won and opportunities.close_date >= cast(opportunities.created_at as date)
+            then opportunities.close_date - cast(opportunities.created_at as date)
+    end as days_to_win,
+    opportunities.created_at,
+    opportunities.is_deleted,
+    opportunities._batch
+from opportunities
+left join accounts
+    on opportunities.account_id = accounts.account_id
+    and {{ stood_at('accounts', 'opportunities.created_at') }}

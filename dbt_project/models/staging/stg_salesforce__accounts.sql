@@ -1,0 +1,23 @@
+select
+    account_id,
+    account_name,
+    account_number,
+    account_type,
+    parent_account_id,
+    industry,
+    segment,
+    rating,
+    account_source,
+    annual_revenue,
+    number_of_employees,
+    website,
+    billing_city,
+    billing_state,
+    billing_country,
+    owner_id,
+    created_at,
+    system_modstamp,
+    is_deleted,
+    _landed_at,
+    _batch
+from {{ source('silver', 'salesforce_accounts') }}

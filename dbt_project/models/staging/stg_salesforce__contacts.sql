@@ -1,0 +1,19 @@
+select
+    contact_id,
+    account_id,
+    full_name,
+    title,
+    department,
+    email,
+    phone,
+    mailing_city,
+    mailing_state,
+    mailing_country,
+    lead_source,
+    owner_id,
+    created_at,
+    system_modstamp,
+    is_deleted,
+    _landed_at,
+    _batch
+from {{ source('silver', 'salesforce_contacts') }}

@@ -1,0 +1,21 @@
+select
+    lead_id,
+    full_name,
+    company,
+    email,
+    lead_source,
+    status,
+    rating,
+    industry,
+    annual_revenue,
+    owner_id,
+    is_converted,
+    converted_date,
+    converted_account_id,
+    converted_contact_id,
+    converted_opportunity_id,
+    created_at,
+    system_modstamp,
+    is_deleted,
+    _batch
+from {{ source('silver', 'salesforce_leads') }}

@@ -1,0 +1,21 @@
+select
+    opportunity_id,
+    account_id,
+    opportunity_name,
+    stage,
+    opportunity_type,
+    lead_source,
+    forecast_category,
+    owner_id,
+    amount,
+    currency,
+    probability,
+    expected_revenue,
+    close_date,
+    is_closed,
+    is_won,
+    created_at,
+    system_modstamp,
+    is_deleted,
+    _batch
+from {{ source('silver', 'salesforce_opportunities') }}
