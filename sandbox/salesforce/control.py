@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from sandbox.salesforce.fields import Field
+from sandbox.salesforce.fields import NUMBERS, TEXTS, Field
 from sandbox.salesforce.misbehaviour import Misbehaviour, Orders
 from sandbox.salesforce.org import Org
 
@@ -14,6 +15,7 @@ from sandbox.salesforce.org import Org
 COMMANDS = (
     "status",
     "advance",
+    "pass_time",
     "fail_next",
     "truncate_next",
     "garble_next",
@@ -144,16 +146,14 @@ class Control:
             found.fields[name] = Field(name, type, length=255)
 
     def drop_column(self, sobject: str, name: str) -> None:
-        fields = self._org.sobject(sobject).fields
-        if fields.pop(name, None) is None:
-            raise LookupError(f"{sobject} has no field {name!r}")
+        del self._org.sobject(sobject).fields[self._field(sobject, name).name]
 
     def retype_column(self, sobject: str, name: str, type: str) -> None:  # noqa: A002
-        """The field's values are shown as another type from now on."""
-        fields = self._org.sobject(sobject).fields
-        if name not in fields:
-            raise LookupError(f"{sobject} has no field {name!r}")
-        fields[name] = replace(fields[name], type=type, length=255, precision=0, scale=0)
+        """The field's values are shown as another type from now on: anything as text, a number as another."""
+        found = self._field(sobject, name)
+        if type not in TEXTS and not (type in NUMBERS and found.type in NUMBERS):
+            raise ValueError(f"{sobject}.{name} is a {found.type}, whose values are no {type}")
+        self._org.sobject(sobject).fields[name] = replace(found, type=type, length=255, precision=0, scale=0)
 
     # Users change records, and time goes by.
 
@@ -163,12 +163,17 @@ class Control:
         self.open_next_window()
         return self.status()
 
+    def pass_time(self, hours: float) -> None:
+        """Time goes by in which nothing happens."""
+        self._world.pass_time(timedelta(hours=hours))
+
     def insert(self, sobject: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-        return self._world.insert(self._table(sobject), *rows)
+        """New records; dates and amounts may come as text."""
+        return self._world.insert(self._table(sobject), *(self._typed(sobject, row) for row in rows))
 
     def update(self, sobject: str, ids: Iterable[str], **values: Any) -> None:
         """One bulk update: all of the records get the same second."""
-        self._world.update(self._table(sobject), ids, **values)
+        self._world.update(self._table(sobject), ids, **self._typed(sobject, values))
 
     def delete(self, sobject: str, ids: Iterable[str]) -> None:
         self._world.delete(self._table(sobject), ids)
@@ -182,6 +187,7 @@ class Control:
 
     def hold_back(self, sobject: str, row: Mapping[str, Any], minutes: float = 5) -> str:
         """A record that turns up late: stamped so many minutes ago, and seen by nobody before `release`."""
+        row = self._typed(sobject, row)
         return self._world.hold_back(self._table(sobject), row, timedelta(minutes=minutes))
 
     def release(self) -> None:
@@ -189,3 +195,27 @@ class Control:
 
     def _table(self, sobject: str) -> str:
         return self._org.sobject(sobject).table
+
+    def _field(self, sobject: str, name: str) -> Field:
+        found = self._org.sobject(sobject).field(name)
+        if found is None:
+            raise LookupError(f"{sobject} has no field {name!r}")
+        return found
+
+    def _typed(self, sobject: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        fields = {name: self._field(sobject, name) for name in row}
+        return {fields[name].name: _as_held(fields[name], value) for name, value in row.items()}
+
+
+def _as_held(field: Field, value: Any) -> Any:
+    """The value in the form that the company keeps it in."""
+    if value is None:
+        return None
+    match field.type:
+        case "date" if isinstance(value, str):
+            return date.fromisoformat(value)
+        case "datetime":
+            return int((datetime.fromisoformat(value) if isinstance(value, str) else value).timestamp())
+        case "currency":
+            return Decimal(str(value))
+    return value

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 from sandbox.salesforce.errors import ApiError
@@ -15,7 +16,7 @@ class Request:
     method: str
     path: str
     parameters: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes = b""
 
     def json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 # Types whose value is text in JSON.
+NUMBERS = ("int", "double", "currency", "percent")
 TEXTS = ("id", "reference", "string", "email", "phone", "url", "textarea", "picklist")
 
 
@@ -174,6 +175,20 @@ OPPORTUNITY = (
     *RECORD,
 )
 
+CAMPAIGN = (
+    ID,
+    text("Name", 80),
+    picklist("Type"),
+    picklist("Status"),
+    Field("StartDate", "date"),
+    Field("EndDate", "date"),
+    money("BudgetedCost"),
+    money("ActualCost"),
+    flag("IsActive"),
+    LONG_TEXT,
+    *RECORD,
+)
+
 
 def objects() -> dict[str, SObject]:
     """The org as it was installed, by name in lower case."""
@@ -182,6 +197,7 @@ def objects() -> dict[str, SObject]:
         ("Contact", "003", "contacts", "Contacts", CONTACT),
         ("Lead", "00Q", "leads", "Leads", LEAD),
         ("Opportunity", "006", "opportunities", "Opportunities", OPPORTUNITY),
+        ("Campaign", "701", "campaigns", "Campaigns", CAMPAIGN),
     )
     return {
         name.lower(): SObject(name, prefix, table, name, plural, {each.name: each for each in fields})

@@ -7,7 +7,6 @@ import socketserver
 import ssl
 import sys
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -15,8 +14,6 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-
-from requests.structures import CaseInsensitiveDict
 
 from sandbox.certificate import certificate_in
 from sandbox.salesforce import bulk, rest
@@ -176,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), self._given(), body)
+        request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), self.headers, body)
         order = None if parts.path.startswith("/_sandbox/") else owner.orders.due(parts.path)
         if order and order.kind == "slow":
             time.sleep(order.seconds)
@@ -185,9 +182,6 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = order.answer() if order and order.kind == "status" else owner.answer(request)
         self._send(answer, order)
-
-    def _given(self) -> Mapping[str, str]:
-        return CaseInsensitiveDict(self.headers.items())
 
     do_GET = do_POST = do_PATCH = do_DELETE = _respond  # noqa: N815 - the library's names
 

@@ -4,7 +4,8 @@
 the same company, day for day. What is changed by hand (`insert`, …) is not remembered by a later World.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import RLock
@@ -25,6 +26,7 @@ COMPOUNDS = {
     "accounts": ("Billing", "Shipping"),
     "contacts": ("Mailing",),
     "opportunities": (),
+    "campaigns": (),
 }
 
 
@@ -36,6 +38,7 @@ class Sizes:
     contacts: int = 3_000
     leads: int = 5_000
     opportunities: int = 2_500
+    campaigns: int = 40
 
     @classmethod
     def at(cls, scale: float, leads: int | None = None) -> "Sizes":
@@ -145,7 +148,13 @@ class World:
         leads = crm.leads(batches["leads"])
         opportunities = crm.opportunities(batches["opportunities"], accounts["Id"])
         days.convert_history(leads, contacts, opportunities, accounts)
-        made = {"accounts": accounts, "contacts": contacts, "leads": leads, "opportunities": opportunities}
+        made = {
+            "accounts": accounts,
+            "contacts": contacts,
+            "leads": leads,
+            "opportunities": opportunities,
+            "campaigns": crm.campaigns(batches["campaigns"]),
+        }
         return {table: Records(columns) for table, columns in made.items()}
 
     # What happens to the company, by the day or by hand.
@@ -155,7 +164,7 @@ class World:
         with self.lock:
             for _ in range(number):
                 self.day += 1
-                self.clock = max(self.clock, int((EPOCH + timedelta(days=self.day)).timestamp()))
+                self.clock += int(timedelta(days=1).total_seconds())
                 days.live_through(self)
 
     def pass_time(self, by: timedelta) -> None:
@@ -163,11 +172,10 @@ class World:
 
     def insert(self, table: str, *rows: Mapping[str, Any]) -> list[str]:
         """New records, all stamped with one second; what a row does not say is null."""
-        with self.lock:
-            self.clock += 1
+        with self.lock, self._second() as second:
             records = self.records(table)
             ids = record_ids(crm.PREFIXES[table], len(records), len(rows))
-            kept = dict.fromkeys(crm.MOMENTS, self.clock) | dict.fromkeys(
+            kept = dict.fromkeys(crm.MOMENTS, second) | dict.fromkeys(
                 ("OwnerId", "CreatedById", "LastModifiedById"), crm.USERS[0]
             )
             falsehoods = {name for name, values in records.columns.items() if isinstance(values[0], bool)}
@@ -188,7 +196,8 @@ class World:
         with self.lock:
             records = self.records(table)
             places = self._stamp(table, ids, IsDeleted=True)
-            records.deleted_at.update(dict.fromkeys(places, self.clock))
+            stamps = records.columns["SystemModstamp"]
+            records.deleted_at.update({place: stamps[place] for place in places})
 
     def undelete(self, table: str, ids: Iterable[str]) -> None:
         with self.lock:
@@ -231,19 +240,27 @@ class World:
         since = self.clock - int(RECYCLE_BIN.total_seconds()) if with_deleted else None
         return self.records(table).visible(deleted_since=since)
 
+    @contextmanager
+    def _second(self) -> Iterator[int]:
+        """A second of its own for a change; it is over when somebody looks."""
+        self.clock += 2
+        yield self.clock - 1
+
     def _stamp(self, table: str, ids: Iterable[str], **values: Any) -> list[int]:
-        with self.lock:
-            self.clock += 1
+        with self.lock, self._second() as second:
             records = self.records(table)
             places = [records.place(each) for each in ids]
-            records.change(places, **values, LastModifiedDate=self.clock, SystemModstamp=self.clock)
+            records.change(places, **values, LastModifiedDate=second, SystemModstamp=second)
             self._recompute(table, places)
             return places
 
     def _recompute(self, table: str, places: Iterable[int]) -> None:
-        """The formula follows what it is computed from."""
-        if table != "accounts":
-            return
+        """A formula and a person's full name follow what they are made of."""
         records = self.tables[table]
+        columns = records.columns
         for place in places:
-            records.change([place], Segment__c=crm.segment(records.columns["AnnualRevenue"][place], self.day))
+            if table == "accounts":
+                records.change([place], Segment__c=crm.segment(columns["AnnualRevenue"][place], self.day))
+            elif table in ("leads", "contacts"):
+                names = (columns["FirstName"][place], columns["LastName"][place])
+                records.change([place], Name=" ".join(filter(None, names)))

@@ -20,7 +20,7 @@ Columns = dict[str, list[Any]]
 Random = np.random.Generator
 Moments = npt.NDArray[np.int64]
 
-PREFIXES = {"accounts": "001", "contacts": "003", "leads": "00Q", "opportunities": "006"}
+PREFIXES = {"accounts": "001", "contacts": "003", "leads": "00Q", "opportunities": "006", "campaigns": "701"}
 USERS = [id_with_checksum(f"005Hs0000000{n:03d}") for n in range(1, 21)]
 # The columns that hold moments, as seconds since 1970.
 MOMENTS = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
@@ -227,4 +227,21 @@ def leads(batch: Batch) -> Columns:
         "ConvertedAccountId": [None] * count,
         "ConvertedContactId": [None] * count,
         "ConvertedOpportunityId": [None] * count,
+    }
+
+
+def campaigns(batch: Batch) -> Columns:
+    """Salesforce has them and the platform does not land them: a table to add."""
+    starts = [FIRST_DAY + timedelta(days=day) for day in (batch.created // 86_400).tolist()]
+    return {
+        **keeping("campaigns", batch),
+        "Name": [f"Campaign {batch.first + n}" for n in range(len(batch))],
+        "Type": batch.draw(pools.LEAD_SOURCES),
+        "Status": batch.draw(pools.CAMPAIGN_STATUSES),
+        "StartDate": starts,
+        "EndDate": [start + timedelta(days=30) for start in starts],
+        "BudgetedCost": batch.draw(pool("amounts"), missing=0.1),
+        "ActualCost": batch.draw(pool("amounts"), missing=0.2),
+        "IsActive": batch.draw((True, False)),
+        "Description": batch.draw(pools.DESCRIPTIONS, missing=0.5),
     }

@@ -77,6 +77,7 @@ def _records_appear(world: "World") -> None:
     world.tables["contacts"].append(crm.contacts(batch("contacts"), accounts.ids))
     world.tables["leads"].append(crm.leads(batch("leads")))
     world.tables["opportunities"].append(crm.opportunities(batch("opportunities"), accounts.ids))
+    world.tables["campaigns"].append(crm.campaigns(batch("campaigns")))
 
 
 def _leads_convert(world: "World", random: np.random.Generator, before: dict[str, int]) -> None:
@@ -144,6 +145,8 @@ def _new_values(records: Records, table: str, place: int, number: int) -> dict[s
             }
         case "contacts":
             return {"Phone": crm.pool("phones")[number], "Title": pools.TITLES[number % 8]}
+        case "campaigns":
+            return {"ActualCost": crm.pool("amounts")[number * 41 % 4_000]}
         case _:
             revenue = crm.pool("revenues")[number * 53 % 4_000]
             city, state, country, postal = pools.PLACES[number % len(pools.PLACES)]

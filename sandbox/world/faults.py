@@ -21,6 +21,7 @@ PER_THOUSAND = {
     "contacts": {"bad_email": 3, "other_case_email": 5, "changed_email": 3},
     "opportunities": {"negative_amount": 4, "huge_amount": 2},
     "accounts": {"negative_revenue": 4},
+    "campaigns": {},
 }
 DELETED_PER_THOUSAND = 10
 UNDELETED_PER_THOUSAND = 3

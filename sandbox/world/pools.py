@@ -61,6 +61,7 @@ LEAD_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "T
 RATINGS = ("Hot", "Warm", "Cold")
 ACCOUNT_TYPES = ("Prospect", "Customer - Direct", "Customer - Channel", "Partner", "Other")
 OPPORTUNITY_TYPES = ("New Customer", "Existing Customer - Upgrade", "Existing Customer - Replacement")
+CAMPAIGN_STATUSES = ("Planned", "In Progress", "Completed", "Aborted")
 NEXT_STEPS = ("Call back", "Send the offer", "Meet on site", 'Agree on "phase 2"')
 CURRENCIES = ("EUR", "EUR", "EUR", "USD", "USD", "GBP", "JPY")
 
