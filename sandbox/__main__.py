@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import servers
-from sandbox.servers import SandboxError
+from sandbox import processes
+from sandbox.processes import SandboxError
 from sandbox.state import State, environment_file
 
 app = typer.Typer(help="Servers on this machine that stand in for the vendors.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def up(
     }
     state = State.load()
     is_same = state is not None and all(getattr(state, name) == value for name, value in asked.items())
-    if state and servers.running(state):
+    if state and processes.running(state):
         if not is_same:
             raise SandboxError("the sandbox is up with another company; `python -m sandbox down` first")
         console.print(f"The sandbox is up already; its addresses are in {environment_file()}", soft_wrap=True)
@@ -37,9 +37,9 @@ def up(
     if state is None:
         state = State(**asked)
     elif not is_same:
-        state = State(**asked, port=state.port, credentials=state.credentials)
+        state = State(**asked, port=state.port, authority=state.authority, credentials=state.credentials)
     state.save()
-    servers.start(state)
+    processes.start(state)
     console.print(f"The sandbox is up; its addresses are in {environment_file()}", soft_wrap=True)
 
 
@@ -47,10 +47,10 @@ def up(
 def down() -> None:
     """Stop the servers. The company keeps its day."""
     state = State.load()
-    if state is None or not servers.running(state):
+    if state is None or not processes.running(state):
         console.print("The sandbox is not up.")
         return
-    servers.stop(state)
+    processes.stop(state)
     console.print("The sandbox is down.")
 
 
@@ -58,7 +58,7 @@ def down() -> None:
 def status() -> None:
     """Show what runs, and how far the company is."""
     state = State.load()
-    told = servers.running(state)
+    told = processes.running(state)
     if state is None or told is None:
         console.print("The sandbox is not up; start it with `python -m sandbox up`.")
         raise typer.Exit(1)
@@ -76,8 +76,8 @@ def status() -> None:
 def advance(days: Annotated[int, typer.Option(min=1, help="How many days go by.")] = 1) -> None:
     """Let time go by in the company: records come, change and go."""
     state = _begun()
-    if servers.running(state):
-        servers.ask(state, "advance", days=days)
+    if processes.running(state):
+        processes.ask(state, "advance", days=days)
     state.with_(day=state.day + days)
     console.print(f"It is day {state.day + days}.")
 
@@ -89,16 +89,10 @@ def misbehave(
 ) -> None:
     """Make the Salesforce server go wrong, or change what it holds. See sandbox/salesforce/control.py."""
     state = _begun()
-    if not servers.running(state):
+    if not processes.running(state):
         raise SandboxError("the sandbox is not up; start it with `python -m sandbox up`")
-    answer = servers.ask(state, command, **dict(_argument(each) for each in arguments or ()))
+    answer = processes.ask(state, command, **dict(_argument(each) for each in arguments or ()))
     console.print_json(json.dumps(answer))
-
-
-@app.command(hidden=True)
-def serve() -> None:
-    """Run the server in this process; `up` does it in one of its own."""
-    servers.serve(_begun())
 
 
 def _begun() -> State:

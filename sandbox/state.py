@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.settings import home_folder
-from sandbox.salesforce.oauth import Credentials
-from sandbox.world.company import Sizes, World
 
 
 def folder() -> Path:
@@ -25,7 +23,7 @@ def log_file() -> Path:
 
 @dataclass(frozen=True)
 class State:
-    """Which company, on which day, served by which process at which port; 0 is none yet."""
+    """Which company, on which day, and where it is served; the server fills in the last, once it runs."""
 
     seed: int = 2026
     scale: float = 1.0
@@ -33,7 +31,8 @@ class State:
     day: int = 0
     port: int = 0
     process: int = 0
-    credentials: dict[str, str] = field(default_factory=lambda: Credentials.new().kept())
+    authority: str = ""
+    credentials: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> "State | None":
@@ -55,12 +54,6 @@ class State:
         changed = replace(self, **changes)
         changed.save()
         return changed
-
-    def company(self) -> World:
-        """The company as it stands on the remembered day."""
-        world = World(self.seed, Sizes.at(self.scale, self.leads))
-        world.advance(self.day)
-        return world
 
 
 def write_private(file: Path, text: str) -> None:

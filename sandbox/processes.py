@@ -1,6 +1,8 @@
-"""The sandbox's servers as processes: started detached, asked how they are, told what to do, stopped."""
+"""The sandbox's servers as processes: started detached, asked how they are, told what to do, stopped.
 
-import gc
+Nothing here imports the servers, so that a command answers at once.
+"""
+
 import http.client
 import json
 import os
@@ -12,11 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.certificate import certificate_in
-from sandbox.salesforce.oauth import Credentials
-from sandbox.salesforce.server import SalesforceServer
-from sandbox.state import State, environment_file, folder, log_file, write_private
-from sandbox.world.company import World
+from sandbox.state import State, log_file
 
 STARTS_WITHIN = 120.0
 STOPS_WITHIN = 10.0
@@ -28,8 +26,7 @@ class SandboxError(Exception):
 
 def ask(state: State, command: str, **arguments: Any) -> Any:
     """Sends a command to the running server and returns its answer."""
-    authority = certificate_in(folder()).authority
-    trusted = ssl.create_default_context(cafile=str(authority))
+    trusted = ssl.create_default_context(cafile=state.authority)
     connection = http.client.HTTPSConnection("127.0.0.1", state.port, context=trusted, timeout=60)
     try:
         connection.request("POST", f"/_sandbox/{command}", json.dumps(arguments))
@@ -59,7 +56,7 @@ def start(state: State) -> State:
     log = log_file()
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "serve"],
+            [sys.executable, "-m", "sandbox.serving"],
             cwd=Path(__file__).resolve().parent.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -89,28 +86,3 @@ def stop(state: State) -> None:
             )
         time.sleep(0.05)
     state.with_(process=0)
-
-
-def serve(state: State) -> None:
-    """Runs the server in this process until it is told to end."""
-    # Held off in every thread, so that the wait at the end gets them.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    world = state.company()
-    # A company of a million rows need not be looked through for garbage again and again.
-    gc.freeze()
-    with _at_its_port(world, state) as server:
-        write_private(
-            environment_file(), "".join(f"{name}={value}\n" for name, value in server.settings().items())
-        )
-        state.with_(port=server.port, process=os.getpid())
-        signal.sigwait(ends)
-
-
-def _at_its_port(world: World, state: State) -> SalesforceServer:
-    """The port it had before, or another where that is taken by now."""
-    credentials = Credentials(**state.credentials)
-    try:
-        return SalesforceServer(world, folder=folder(), port=state.port, credentials=credentials)
-    except OSError:
-        return SalesforceServer(world, folder=folder(), credentials=credentials)
