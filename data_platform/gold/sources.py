@@ -1,23 +1,32 @@
 """The dbt sources, made from the declarations: what silver offers to gold, in the warehouse's types.
 
-`python -m data_platform.gold.sources` writes them where dbt reads them; the file is committed, so that a checkout
-is a whole dbt project.
+`python -m data_platform.gold.sources` writes them where dbt reads them; the file is committed, so that a
+checkout is a whole dbt project.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
-from data_platform.declarations import BOOLEAN, INTEGER, LIST, STRING, TIMESTAMP, Column, DataType, SourceTable
+from data_platform.declarations import (
+    BOOLEAN,
+    INTEGER,
+    LIST,
+    STRING,
+    TIMESTAMP,
+    Column,
+    DataType,
+    SourceTable,
+)
 from data_platform.settings import Settings
 from data_platform.sources.catalogue import TABLES
 
-MADE_BY = "# Made from the declarations by `python -m data_platform.gold.sources`; change those, not this file.\n"
+MADE_BY = "# Made from the declarations by `python -m data_platform.gold.sources`; change those instead.\n"
 
-# The same two variables as in profiles.yml, with the same defaults. For a lake on S3, profiles.yml is also where
-# DuckDB is given httpfs and a secret.
+# The same variables as in profiles.yml, with the same defaults. For a lake on S3, profiles.yml is also
+# where DuckDB is given httpfs and a secret.
 LAKE = "{{ env_var('LAKE_URI', env_var('DATA_PLATFORM_HOME', '../.data') ~ '/lake') }}"
 
 _WAREHOUSE_TYPES = {
@@ -41,7 +50,9 @@ def warehouse_type(declared: DataType) -> str:
     if declared.of is not None:
         return f"{warehouse_type(declared.of)}[]"
     if declared.kind == "struct":
-        return f"struct({', '.join(f'{field.name} {warehouse_type(field.type)}' for field in declared.fields)})"
+        return (
+            f"struct({', '.join(f'{field.name} {warehouse_type(field.type)}' for field in declared.fields)})"
+        )
     return _WAREHOUSE_TYPES.get(declared.kind, str(declared))
 
 
@@ -49,11 +60,12 @@ def sources_yaml(tables: Iterable[SourceTable]) -> str:
     """The dbt sources file for these tables."""
     silver = {
         "name": "silver",
-        "description": "One conformed table per source table, a row per key; deleted rows stay as tombstones.",
+        "description": "A conformed table per source table, a row per key; deleted rows stay as tombstones.",
         "config": {"meta": {"external_location": f"delta_scan('{LAKE}/silver/{{identifier}}')"}},
         "tables": [_table(table) for table in tables],
     }
-    return MADE_BY + yaml.safe_dump({"version": 2, "sources": [silver]}, sort_keys=False, width=110)
+    listed: str = yaml.safe_dump({"version": 2, "sources": [silver]}, sort_keys=False, width=110)
+    return MADE_BY + listed
 
 
 def _table(table: SourceTable) -> dict[str, Any]:
@@ -83,7 +95,7 @@ def sources_file(project: Path) -> Path:
 
 
 def write_sources(project: Path) -> None:
-    """Bring the file up to the declarations; left alone where it already is, so that dbt parses nothing again."""
+    """Bring the file up to the declarations; where it is already, dbt has nothing to parse again."""
     file, made = sources_file(project), sources_yaml(TABLES)
     if not file.exists() or file.read_text() != made:
         file.write_text(made)

@@ -1,0 +1,155 @@
+"""Gold as Dagster sees it: each dbt model is an asset, each dbt test an asset check, built by one command."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AutomationCondition,
+    Backoff,
+    Failure,
+    Output,
+    RetryPolicy,
+)
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import (
+    get_manifest_and_translator_from_dbt_assets,
+    get_subset_selection_for_context,
+)
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from data_platform.gold.dbt import run_dbt, seed_parse
+from data_platform.gold.prepare import prepare
+from data_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
+
+# One process at a time writes to a DuckDB file.
+POOL = "duckdb"
+
+EVERY_MODEL = "fqn:*"
+
+# An analyst may have the warehouse open for a moment.
+RETRIES = RetryPolicy(max_retries=3, delay=5, backoff=Backoff.EXPONENTIAL)
+
+
+class GoldTranslator(DagsterDbtTranslator):
+    """Names dbt's models and sources as the platform names its assets."""
+
+    def __init__(self, automation_condition: AutomationCondition[AssetKey] | None) -> None:
+        super().__init__()
+        self._automation_condition = automation_condition
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        layer = "silver" if dbt_resource_props["resource_type"] == "source" else "gold"
+        return AssetKey([layer, dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The folder of its model: staging, core, crm."""
+        return str(dbt_resource_props["fqn"][-2])
+
+    def get_automation_condition(
+        self,
+        dbt_resource_props: Mapping[str, Any],  # noqa: ARG002 - one condition for all
+    ) -> AutomationCondition[AssetKey] | None:
+        return self._automation_condition
+
+
+def gold_assets(
+    settings: Settings, automation_condition: AutomationCondition[AssetKey] | None = None
+) -> AssetsDefinition:
+    """Gold's assets and their checks; dbt's manifest is made first where set-up has not."""
+    project = DbtProject(settings.dbt_project)
+    if not project.manifest_path.exists():
+        prepare(settings)
+
+    @dbt_assets(
+        manifest=project.manifest_path,
+        project=project,
+        name="gold",
+        select=EVERY_MODEL,
+        dagster_dbt_translator=GoldTranslator(automation_condition),
+        pool=POOL,
+        retry_policy=RETRIES,
+    )
+    def gold(context: AssetExecutionContext) -> Iterator[Output[None] | AssetCheckResult]:
+        yield from build(context, settings)
+
+    return gold
+
+
+def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
+    """Build the selected models and run their tests; the events follow when dbt is done."""
+    manifest, translator, project = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    selection, indirect_selection = get_subset_selection_for_context(
+        context=context,
+        manifest=manifest,
+        select=EVERY_MODEL,
+        exclude=None,
+        selector=None,
+        dagster_dbt_translator=translator,
+        current_dbt_indirect_selection_env=None,
+    )
+    # Unit tests look at the models' logic, not at data: they belong to the project's own tests.
+    arguments = ["build", "--exclude-resource-type", "unit_test", *selection]
+    if indirect_selection:
+        arguments += ["--indirect-selection", indirect_selection]
+    target = settings.home / "warehouse" / "dbt"
+    seed_parse(settings, target)
+
+    results: list[DbtCoreCliEventMessage] = []
+    ended = run_dbt(settings, arguments, target, lambda event: _keep_result(event, results))
+    rows = _row_counts(settings.duckdb_file)
+    for result in results:
+        count = rows.get(result.raw_event["data"]["node_info"]["node_name"])
+        for event in result.to_default_asset_events(manifest, translator, context, target, project):
+            yield event if count is None else _with_row_count(event, count)
+    _raise_failure(ended, target)
+
+
+def _keep_result(event: "EventMsg", results: list[DbtCoreCliEventMessage]) -> None:
+    from dbt_common.events.functions import msg_to_dict
+
+    if event.info.name in ("LogModelResult", "LogTestResult"):
+        results.append(DbtCoreCliEventMessage(msg_to_dict(event), event_history_metadata={}))
+
+
+def _row_counts(warehouse: Path) -> dict[str, int]:
+    """How many rows each table of the warehouse has; nothing where the file is not there or in use."""
+    import duckdb
+
+    try:
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            counts = (
+                (name, connection.table(f'"{schema}"."{name}"').count("*").fetchone())
+                for schema, name in tables
+            )
+            return {name: int(count[0]) for name, count in counts if count}
+    except duckdb.IOException:
+        return {}
+
+
+def _with_row_count(event: Any, count: int) -> Any:
+    return event.with_metadata({**event.metadata, "dagster/row_count": count})
+
+
+def _raise_failure(ended: "dbtRunnerResult", target: Path) -> None:
+    """Say what failed. A test that fails would fail again, so only a model is tried once more."""
+    if ended.success:
+        return
+    nodes = [result for result in getattr(ended.result, "results", []) if result.status in ("error", "fail")]
+    if not nodes:
+        raise Failure(f"dbt could not build gold: {ended.exception}. Its log is {target / 'dbt.log'}.")
+    told = "; ".join(f"{node.node.name}: {node.message}" for node in nodes)
+    raise Failure(
+        f"dbt could not build all of gold, and what is behind it was left as it was. {told}. "
+        f"Its log is {target / 'dbt.log'}.",
+        allow_retries=any(node.status == "error" for node in nodes),
+    )

@@ -1,0 +1,89 @@
+"""dbt, run inside this process with what the platform's settings say.
+
+dagster-dbt starts `dbt --version` and then dbt in processes of their own, each importing dbt anew, and that
+takes longer than most builds. Here dbt is imported once, by the process that builds.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_platform.settings import CHECKOUT, Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
+
+# DuckDB's extensions come from packages, so that nothing is downloaded; profiles.yml names this folder too.
+EXTENSIONS = CHECKOUT / ".tools" / "duckdb"
+
+_PARSED = "partial_parse.msgpack"
+
+
+def run_dbt(
+    settings: Settings,
+    arguments: Sequence[str],
+    target: Path,
+    listen: "Callable[[EventMsg], None] | None" = None,
+) -> "dbtRunnerResult":
+    """Run one dbt command, its artifacts and its log going to `target`."""
+    from dbt.cli.main import dbtRunner
+
+    _install_extension("delta")
+    settings.duckdb_file.parent.mkdir(parents=True, exist_ok=True)
+    project = str(settings.dbt_project)
+    places = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(target)]
+    try:
+        with _environment(settings), contextlib.chdir(project):
+            return dbtRunner(callbacks=[listen] if listen else []).invoke(
+                ["--log-path", str(target), "--no-use-colors", *arguments, *places]
+            )
+    finally:
+        _let_go_of_the_warehouse()
+
+
+def seed_parse(settings: Settings, target: Path) -> None:
+    """Begin a target with what set-up parsed, which dbt then has to compare alone."""
+    prepared = settings.dbt_project / "target" / _PARSED
+    if prepared.exists() and not (target / _PARSED).exists():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(prepared, target / _PARSED)
+
+
+@contextlib.contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """The variables that profiles.yml and the sources read, for as long as dbt runs."""
+    told = {"DATA_PLATFORM_HOME": str(settings.home), "LAKE_URI": settings.lake}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _let_go_of_the_warehouse() -> None:
+    """dbt-duckdb keeps the file open, and locked, until the process ends."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+
+    reset_adapters()  # type: ignore[no-untyped-call]
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _install_extension(name: str) -> None:
+    if any(EXTENSIONS.rglob(f"{name}.duckdb_extension")):
+        return
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    EXTENSIONS.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(config={"extension_directory": str(EXTENSIONS)}) as connection:
+        import_extension(name, con=connection)
