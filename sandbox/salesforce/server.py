@@ -42,11 +42,11 @@ class SalesforceServer:
         port: int = 0,
         credentials: Credentials | None = None,
         daily_limit: int = 100_000,
-        compresses: bool = False,
     ) -> None:
         self.world = world
         self.credentials = credentials or Credentials.new()
-        self.compresses = compresses
+        # Whether answers are gzipped for clients that accept it.
+        self.compresses = False
         self.orders = Orders()
         self._own_folder = TemporaryDirectory(prefix="sandbox-") if folder is None else None
         certificate = certificate_in(folder or Path(self._own_folder.name if self._own_folder else ""))

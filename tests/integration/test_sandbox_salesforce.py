@@ -341,3 +341,17 @@ def test_the_clock_of_the_answers_is_never_behind_a_record(server, salesforce, h
     )
     assert shown == server.world.now
     assert datetime.fromisoformat(answer.json()["records"][0]["SystemModstamp"]) < shown
+
+
+@pytest.mark.parametrize(
+    ("compresses", "accepted", "encoding"),
+    [(True, "gzip", "gzip"), (True, "identity", None), (False, "gzip", None)],
+)
+def test_an_answer_is_gzipped_only_where_both_want_it(
+    server, salesforce, http, compresses, accepted, encoding
+):
+    server.compresses = compresses
+    asked = salesforce.headers | {"Accept-Encoding": accepted}
+    answer = http.get(f"{salesforce.base_url}query", params={"q": "SELECT Id FROM Lead"}, headers=asked)
+    assert answer.headers.get("Content-Encoding") == encoding
+    assert len(answer.json()["records"]) == len(truth(server, "leads"))
