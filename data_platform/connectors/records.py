@@ -6,7 +6,7 @@ is not declared; the row itself always lands. Only a number that is declared as 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import msgspec
@@ -36,12 +36,16 @@ _WRITTEN: Final[dict[str, Any]] = {
 _MISFIT: Final = object()
 
 
+# Python's own context would round to 28 digits.
+_ALL_DIGITS = Context(prec=1000)
+
+
 def exact_number(text: str) -> Decimal | int:
     """A number with one way to be written: 12.50 and 12.5 are the same value, and so are 5.0 and 5."""
     number = Decimal(text)
     if number == number.to_integral_value() and number.adjusted() < 19:
         return int(number)
-    return number.normalize()
+    return number.normalize(_ALL_DIGITS)
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -93,7 +97,7 @@ class JsonPages:
         try:
             try:
                 return self._read_as_declared(getattr(self._as_declared.decode(body), self._under))
-            except (msgspec.ValidationError, pa.ArrowException):
+            except (msgspec.ValidationError, pa.ArrowException, OverflowError):
                 return self._read_exactly(getattr(self._exact.decode(body), self._under))
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Unreadable(f"its answer held no list of records under {self._under!r}") from None
@@ -176,7 +180,7 @@ def _fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: list[Rescue])
     if _MISFIT not in values:
         try:
             return _held(values, column.type)
-        except pa.ArrowException:
+        except (pa.ArrowException, OverflowError):
             pass
     for place, value in enumerate(values):
         if value is _MISFIT or not _holds(value, column.type):
@@ -197,7 +201,7 @@ def _value(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> A
 def _holds(value: Any, declared: DataType) -> bool:
     try:
         _held([value], declared)
-    except pa.ArrowException:
+    except (pa.ArrowException, OverflowError):
         return False
     return True
 

@@ -26,7 +26,8 @@ from data_platform.declarations import Column
 
 log = logging.getLogger(__name__)
 
-PAGE_ROWS = 50_000
+# Two pages are in memory at once, as text and as columns.
+PAGE_ROWS = 10_000
 FIRST_LOOK = 0.2
 LONGEST_LOOK = 20.0
 LONGEST_JOB = 2 * 3600.0
@@ -107,24 +108,29 @@ def _clear_away(org: Org, job: str, done: bool) -> None:
 
 
 def _pages(org: Org, job: str) -> Iterator[pa.Table]:
-    locator = None
+    locator = ""
     while locator != "null":
-        page: list[pa.Table] = []
+        texts, locator = _page(org, job, locator)
+        yield texts
 
-        def take(answer: requests.Response, page: list[pa.Table] = page, **_: Any) -> None:
-            if answer.status_code == 200:
-                page[:] = [_parsed(answer)]
 
-        params = {"maxRecords": str(PAGE_ROWS)} | ({"locator": locator} if locator else {})
-        answer = org.call(
-            "GET",
-            f"jobs/query/{job}/results",
-            params=params,
-            headers={"Accept": "text/csv"},
-            hooks={"response": take},
-        )
-        locator = answer.headers.get("Sforce-Locator", "null")
-        yield page[0]
+def _page(org: Org, job: str, locator: str) -> tuple[pa.Table, str]:
+    """One page of a result, and the locator of the next: `null` after the last."""
+    parsed: list[pa.Table] = []
+
+    def parse(answer: requests.Response, **_: Any) -> None:
+        if answer.status_code == 200:
+            parsed[:] = [_parsed(answer)]
+
+    params = {"maxRecords": str(PAGE_ROWS)} | ({"locator": locator} if locator else {})
+    answer = org.call(
+        "GET",
+        f"jobs/query/{job}/results",
+        params=params,
+        headers={"Accept": "text/csv"},
+        hooks={"response": parse},
+    )
+    return parsed[0], answer.headers.get("Sforce-Locator", "null")
 
 
 def _parsed(answer: requests.Response) -> pa.Table:
