@@ -15,7 +15,7 @@ help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 setup: ## Install what is needed: .venv, Java, Spark's jars. The others do it by themselves.
-	@$(PYTHON) -I bin/install.py
+	@$(PYTHON) -E -s bin/install.py
 
 demo: setup ## Start the sandbox and run the whole chain on it, to the marts.
 	@.venv/bin/data-platform demo
@@ -36,11 +36,11 @@ faults: setup ## Kill it everywhere and compare with the truth; make faults FAUL
 	@.venv/bin/python -m tests.faults $(FAULTS)
 
 bench: ## Measure it against its peers; make bench BENCH=<name> runs one.
-	@$(PYTHON) -I bin/install.py bench
+	@$(PYTHON) -E -s bin/install.py bench
 	@.venv/bin/python -m benchmarks $(BENCH)
 
-lock: ## Write requirements.lock again, from pyproject.toml.
-	@$(PYTHON) -I bin/install.py lock
+lock: ## Write the lock files again, from pyproject.toml and benchmarks/requirements.in.
+	@$(PYTHON) -E -s bin/install.py lock
 
 clean: ## Remove what set-up and the tools made; the data in .data stays.
 	rm -rf .venv .venv-bench .tools build *.egg-info .mypy_cache .pytest_cache .ruff_cache dbt_project/target dbt_project/logs

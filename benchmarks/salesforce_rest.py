@@ -1,7 +1,7 @@
 """200,000 leads over REST, in pages of 2,000, into bronze, and by dlt.
 
-dlt runs as its own `rest_api` source, and fed with Arrow tables. All read the same columns in the same order from
-one server.
+dlt runs as its own `rest_api` source, and fed with Arrow tables. All read the same columns in the same order
+from one server.
 """
 
 from benchmarks.loads.job import Job

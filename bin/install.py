@@ -5,27 +5,36 @@ step leaves a stamp of what it was made from, and is skipped while that has not 
 
     python3 bin/install.py          what the platform needs
     python3 bin/install.py bench    and the peers that it is measured against, in an environment of their own
-    python3 bin/install.py lock     write requirements.lock again, from pyproject.toml
+    python3 bin/install.py lock     write both lock files again
 """
 
-# ruff: noqa: S603, S607, T201 - it starts the machine's own installers and talks to a person.
+# ruff: noqa: S603, S607 - it starts the machine's own installers.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-TOOLS = CHECKOUT / ".tools"
+from steps import (
+    CHECKOUT,
+    TOOLS,
+    SetupError,
+    apt_install,
+    fingerprint,
+    is_stamped,
+    own_environment,
+    run,
+    say,
+    step,
+)
+
 ENVIRONMENT = CHECKOUT / ".venv"
 BENCH_ENVIRONMENT = CHECKOUT / ".venv-bench"
 LOCK = CHECKOUT / "requirements.lock"
@@ -33,84 +42,9 @@ PYPROJECT = CHECKOUT / "pyproject.toml"
 UV = CHECKOUT / "bin" / "uv.txt"
 POM = CHECKOUT / "pom.xml"
 JARS = TOOLS / "jars"
+DBT_PROJECT = CHECKOUT / "dbt_project"
 # What Spark 4.0 runs on: it is built for 17 and 21, and Hadoop's login fails from 24 on.
 JAVA_FIRST, JAVA_LAST = 17, 23
-# A caller's own environment must not leak into this one, nor be changed by it.
-FOREIGN = {
-    "CONDA_PREFIX",
-    "PIP_PREFIX",
-    "PIP_REQUIRE_VIRTUALENV",
-    "PIP_TARGET",
-    "PIP_USER",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "SPARK_HOME",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "VIRTUAL_ENV",
-}
-
-
-class SetupError(Exception):
-    """Something is missing that this script can't get; the message says what, and how to get it."""
-
-
-def say(line: str) -> None:
-    print(f"setup: {line}", flush=True)
-
-
-@contextmanager
-def step(what: str) -> Iterator[None]:
-    say(f"{what} …")
-    begun = time.monotonic()
-    yield
-    say(f"{what}: done in {time.monotonic() - begun:.0f} s")
-
-
-def fingerprint(*parts: str, files: Iterable[Path] = ()) -> str:
-    made_of = hashlib.sha256(os.fsencode(CHECKOUT))  # an environment doesn't work from another folder
-    for part in parts:
-        made_of.update(part.encode() + b"\0")
-    for file in sorted(files):
-        made_of.update(os.fsencode(file.name) + b"\0" + file.read_bytes() + b"\0")
-    return made_of.hexdigest()
-
-
-def is_stamped(stamp: Path, mark: str) -> bool:
-    return stamp.is_file() and stamp.read_text() == mark
-
-
-def own_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    if not os.access(Path.home(), os.W_OK):
-        kept["UV_CACHE_DIR"] = str(TOOLS / "uv-cache")
-    return kept
-
-
-def run(command: list[str], what: str, told: dict[str, str] | None = None) -> None:
-    environment = own_environment() | (told or {})
-    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, check=False)
-    if ended.returncode:
-        raise SetupError(f"{what} failed (exit code {ended.returncode}); the lines above say why")
-
-
-def apt_install(packages: list[str], what: str, elsewhere: str) -> None:
-    """Install with Debian's apt, or say what to install by hand."""
-    if shutil.which("apt-get") is None:
-        raise SetupError(f"{what} is missing, and there is no apt to install it with; {elsewhere}")
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
-    if os.geteuid() != 0:
-        if shutil.which("sudo") is None:
-            raise SetupError(f"{what} is missing; as root: apt-get install {' '.join(packages)}")
-        apt = ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *apt]
-    with step(f"{what}: apt-get install {' '.join(packages)}"):
-        install = [*apt, "install", "-y", "--no-install-recommends", *packages]
-        # Lists that are missing or old name packages that aren't there: ask again once.
-        if subprocess.run(install, check=False).returncode:
-            subprocess.run([*apt, "update"], check=False)
-            if subprocess.run(install, check=False).returncode:
-                raise SetupError(f"{what} is missing and apt could not install it (see above); {elsewhere}")
 
 
 def use_fitting_python() -> None:
@@ -119,7 +53,7 @@ def use_fitting_python() -> None:
         return
     for name in ("python3.12", "python3.11"):
         if found := shutil.which(name):
-            os.execv(found, [found, "-I", *sys.argv])  # noqa: S606
+            os.execv(found, [found, "-E", "-s", *sys.argv])  # noqa: S606
     raise SetupError(
         f"Python 3.11 or 3.12 is needed, and this is {sys.version.split()[0]}; install one of them, "
         "or name it: make PYTHON=/path/to/python3.11 …"
@@ -188,9 +122,10 @@ def is_of_this_python(folder: Path) -> bool:
 
 
 def write_lock() -> None:
-    with step("requirements.lock from pyproject.toml"):
-        wanted = ["--universal", "--python-version", "3.11", "--generate-hashes", "--group", "dev"]
-        uv(ENVIRONMENT, "pip", "compile", *wanted, "pyproject.toml", "-o", "requirements.lock")
+    with step("requirements.lock of the platform and of its benchmarks"):
+        asked = ["pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"]
+        uv(ENVIRONMENT, *asked, "--group", "dev", "pyproject.toml", "-o", "requirements.lock")
+        uv(ENVIRONMENT, *asked, "benchmarks/requirements.in", "-o", "benchmarks/requirements.lock")
 
 
 def java_program() -> str | None:
@@ -267,6 +202,28 @@ def copy_dependencies(folder: Path) -> None:
         )
 
 
+def dbt_manifest() -> None:
+    """The dbt sources and the manifest that the definitions are made from."""
+    stamp = TOOLS / "dbt-manifest"
+    manifest = DBT_PROJECT / "target" / "manifest.json"
+    if manifest.exists() and is_stamped(stamp, fingerprint(files=dbt_inputs())):
+        return
+    with step("dbt's manifest of dbt_project"):
+        python = str(ENVIRONMENT / "bin" / "python")
+        run([python, "-m", "data_platform.gold.prepare"], "reading the dbt project")
+        # Only now, since the sources among its files were just written.
+        stamp.write_text(fingerprint(files=dbt_inputs()))
+
+
+def dbt_inputs() -> list[Path]:
+    platform = CHECKOUT / "data_platform"
+    code = [*(platform / "sources").glob("*.py"), *(platform / "gold").glob("*.py")]
+    models = [file for file in DBT_PROJECT.rglob("*") if file.suffix in (".sql", ".yml")]
+    written_by_dbt = DBT_PROJECT / "target"
+    kept = [file for file in models if not file.is_relative_to(written_by_dbt)]
+    return [LOCK, platform / "declarations.py", *code, *kept]
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Two `make` at once in one checkout: the second waits, and then finds everything done."""
@@ -285,6 +242,7 @@ def main(wanted: str) -> None:
             return
         java()
         jars()
+        dbt_manifest()
         if wanted == "bench":
             python_packages(BENCH_ENVIRONMENT, CHECKOUT / "benchmarks" / "requirements.lock")
 
