@@ -1,7 +1,7 @@
 """Asking a source over HTTP: which answers are worth asking again, how long to wait, what to say at the end.
 
-Nothing here knows a vendor. A connector gives the session its own login (a requests auth) and checks an answer
-with a response hook; a hook that raises `Unreadable` has the question asked again.
+Nothing here knows a vendor. A connector gives the session its own login (a requests auth) and checks an
+answer with a response hook; a hook that raises `Unreadable` has the question asked again.
 """
 
 import logging
@@ -39,7 +39,7 @@ class Unreadable(Exception):  # noqa: N818 - says what the answer is
 
 
 class _WholeAnswers(HTTPAdapter):
-    """Reads every answer to its end, in large pieces: in requests' own of 10 KB, a page costs twice as much."""
+    """Reads every answer to its end, in large pieces: in requests' own, a page costs twice as much."""
 
     def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:
         answer = super().send(request, **(options | {"stream": True}))
@@ -125,14 +125,12 @@ class PatientSession(requests.Session):
     def _trouble_that_passes(self, error: Exception, question: str) -> str:
         """What went wrong, where asking again may help; what can't pass is raised."""
         lasting = None
-        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE" in str(error):
             known = self.ca_bundle or "the usual authorities (no CA bundle is set for this source)"
-            lasting = (
-                f"its certificate is not signed by {known}; set the bundle of the authority that signed it"
-            )
+            lasting = f"its certificate is not signed by {known}; set the CA bundle of who signed it"
         elif isinstance(error, ValueError):
             lasting = "that is not an address; correct the setting it comes from"
-        elif isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        elif not isinstance(error, (requests.RequestException, ConnectionError)):
             lasting = (
                 f"CA bundle {self.ca_bundle or 'of the environment'} can't be read; correct that setting"
             )

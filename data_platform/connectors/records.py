@@ -1,7 +1,7 @@
 """Records as a source writes them (JSON pages, columns of text) into columns of the declared types.
 
-A value that does not fit its declared type is kept as JSON in the row's `_rescued`, and so is every field that
-is not declared; the row itself always lands. Only a number that is declared as a float passes through one.
+A value that does not fit its declared type is kept as JSON in the row's `_rescued`, and so is every field
+that is not declared; the row itself always lands. Only a number declared as a float passes through one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -140,8 +140,8 @@ def rows_from_text(
 ) -> Rows:
     """Columns of text (a CSV) in the declared types; a JSON column's text is its JSON.
 
-    `meant(field, text)` is the value that the source would give for it in a JSON page: what is rescued is then
-    the same whichever way it was read.
+    `meant(field, text)` is the value that the source would give for it in a JSON page: what is rescued is
+    then the same whichever way it was read.
     """
     rescues: list[Rescue] = [{} for _ in range(texts.num_rows)]
     held = {}
@@ -177,16 +177,13 @@ def _fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: list[Rescue])
     """The values that fit; null for the others, which go to their row's rescue."""
     decoder = msgspec.json.Decoder(_written(column.type))
     values = [_value(raw, decoder, column.type.kind) for raw in raws]
-    if _MISFIT not in values:
-        try:
-            return _held(values, column.type)
-        except (pa.ArrowException, OverflowError):
-            pass
+    fitting = [_absent(column.type) if value is _MISFIT else value for value in values]
+    each_must_be_tried = not _holds(fitting, column.type)
     for place, value in enumerate(values):
-        if value is _MISFIT or not _holds(value, column.type):
+        if value is _MISFIT or (each_must_be_tried and not _holds([value], column.type)):
             rescues[place][column.name] = _ANY.decode(raws[place])
-            values[place] = _NULL if column.type.kind == "json" else None
-    return _held(values, column.type)
+            fitting[place] = _absent(column.type)
+    return _held(fitting, column.type)
 
 
 def _value(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> Any:
@@ -198,9 +195,9 @@ def _value(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> A
         return whole if type(whole) is int else _MISFIT
 
 
-def _holds(value: Any, declared: DataType) -> bool:
+def _holds(values: Sequence[Any], declared: DataType) -> bool:
     try:
-        _held([value], declared)
+        _held(values, declared)
     except (pa.ArrowException, OverflowError):
         return False
     return True

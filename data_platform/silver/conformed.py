@@ -5,6 +5,9 @@ rule keeps its last good version in silver while the newest waits in quarantine;
 together only the newest is judged.
 """
 
+from functools import reduce
+from operator import or_
+
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
@@ -19,39 +22,50 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
 
     Rows without a key can't be told apart, so each of them stays, to be quarantined.
     """
-    keyless = F.greatest(*(F.col(name).isNull() for name in table.key))
-    order = [F.col(name).desc_nulls_last() for name in cursor_of(table)]
+    keyless = reduce(or_, (F.col(name).isNull() for name in table.key))
+    order = [F.col(column.name).desc_nulls_last() for column in cursors(table)]
     latest = Window.partitionBy(*table.key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
     return bronze.withColumn("_place", F.row_number().over(latest)).where((F.col("_place") == 1) | keyless).drop("_place")
 
 
+def cursors(table: SourceTable) -> tuple[Column, ...]:
+    """What orders the versions of a row."""
+    return (table.by_name[table.load.cursor],) if isinstance(table.load, Incremental) else ()
+
+
 def cursor_of(table: SourceTable) -> tuple[str, ...]:
-    """What orders the versions of a row, in bronze's names."""
-    return (table.load.cursor,) if isinstance(table.load, Incremental) else ()
+    """The same in silver's names."""
+    return tuple(column.silver_name for column in cursors(table) if column.silver_name)
 
 
-def conform(table: SourceTable, rows: DataFrame) -> DataFrame:
+def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = frozenset()) -> DataFrame:
     """Bronze rows in silver's columns, judged: `_warnings` stay with the row, `_reasons` keep it out.
 
-    `_bare` marks a deletion of which the source told nothing but the key; `_row` is the row as it landed.
+    `_bare` marks a deletion of which the source told nothing but the key.
+    `rescued` names the columns of which some value landed in `_rescued` before they were declared.
     """
-    told = [column.name for column in table.columns if column.name not in (*table.key, *cursor_of(table))]
+    told = [column.name for column in table.columns if column.name not in table.key and column not in cursors(table)]
     bare = F.coalesce(*(F.col(name).cast("string") for name in told)).isNull() if told else F.lit(False)
     shaped = rows.select(
-        *(_conformed(column).alias(column.silver_name) for column in table.columns if column.silver_name),
+        *(
+            _conformed(column, column.name in rescued).alias(column.silver_name)
+            for column in table.columns
+            if column.silver_name
+        ),
         (F.col("_op") == "delete").alias("is_deleted"),
         F.col("_batch").alias("_source_batch"),
         "_landed_at",
         bare.alias("_bare"),
-        F.struct(*rows.columns).alias("_row"),
     )
     return shaped.withColumns(
         {"_warnings": broken(table, Severity.WARN), "_reasons": broken(table, Severity.ERROR)}
     )
 
 
-def _conformed(column: Column) -> SparkColumn:
-    value = F.coalesce(F.col(f"`{column.name}`"), _rescued(column))
+def _conformed(column: Column, rescued: bool) -> SparkColumn:
+    value = F.col(f"`{column.name}`")
+    if rescued:
+        value = F.coalesce(value, F.get_json_object("_rescued", f"$['{column.name}']").try_cast(spark_type(column.type)))
     if column.type.kind != "string":
         return value
     value = F.trim(value)
@@ -64,12 +78,6 @@ def _conformed(column: Column) -> SparkColumn:
             return F.regexp_replace(value, r"[\s().-]", "")
         case _:
             return value
-
-
-def _rescued(column: Column) -> SparkColumn:
-    """A value that landed before the column was declared, where it fits now."""
-    found = F.get_json_object("_rescued", f"$['{column.name}']")
-    return found.try_cast(spark_type(column.type)) if column.type.kind not in ("list", "struct") else F.lit(None)
 
 
 def spark_type(declared: DataType) -> str:

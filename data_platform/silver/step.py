@@ -1,7 +1,7 @@
 """One silver step of one source table: what landed since, conformed, judged and merged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,19 @@ class Refined:
     batch: int
     rows: int
 
+    @property
+    def says(self) -> str:
+        return (
+            f"{self.read:,} rows read, {self.keys:,} keys: {self.merged:,} merged ({self.deleted:,} deleted), "
+            f"{self.quarantined:,} quarantined"
+        )
 
-def refine(spark: "SparkSession", table: SourceTable, lake: Lake) -> Refined:
-    """Bring silver up to what bronze holds. Killed anywhere, it goes on from silver's own position when run again."""
+
+def refine(spark: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) -> Refined:
+    """Bring silver up to what bronze holds. Killed anywhere, it goes on from silver's own position when run again.
+
+    Spark is asked for only when there is something to do.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _refine(spark, table, lake)
@@ -47,7 +57,7 @@ def refine(spark: "SparkSession", table: SourceTable, lake: Lake) -> Refined:
     raise AssertionError("unreachable")
 
 
-def _refine(spark: "SparkSession", table: SourceTable, lake: Lake) -> Refined:
+def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) -> Refined:
     bronze = lake.bronze(table)
     if not bronze.exists:
         raise LakeError(f"{bronze.uri} does not exist yet; materialize {bronze.name} first")
@@ -55,12 +65,18 @@ def _refine(spark: "SparkSession", table: SourceTable, lake: Lake) -> Refined:
     done = reached(silver, bronze)
     if silver.exists and done >= bronze.batch:
         return Refined(0, 0, 0, 0, 0, silver.batch, silver.rows)
-    judged = conform(table, newest(table, read(spark, bronze).where(F.col("_batch") > done)))
-    receipt = {"read": _landed_since(bronze, done), **_counts(judged)}
-    note = Note({bronze.name: bronze.batch}, receipt)
-    if receipt["quarantined"] or quarantine.rows:
-        keep_back(spark, table, quarantine, judged.where(F.col("_source_batch") > reached(quarantine, bronze)), note)
-    write_silver(spark, table, silver, judged.where(F.size("_reasons") == 0), note)
+    spark = start()
+    unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
+    judged = conform(table, unread, _rescued_columns(table, bronze, done)).persist()
+    try:
+        receipt = {"read": _landed_since(bronze, done), **_counts(judged)}
+        note = Note({bronze.name: bronze.batch}, receipt)
+        if receipt["quarantined"] or quarantine.rows:
+            unseen = judged.where(F.col("_source_batch") > reached(quarantine, bronze))
+            keep_back(spark, table, quarantine, unseen, note)
+        write_silver(spark, table, silver, judged.where(F.size("_reasons") == 0), note)
+    finally:
+        judged.unpersist()
     silver = silver.fresh()
     return Refined(**receipt, batch=silver.batch, rows=silver.rows)
 
@@ -72,6 +88,17 @@ def reached(table: LakeTable, source: LakeTable) -> int:
 
 def _landed_since(bronze: LakeTable, done: int) -> int:
     return int(bronze.query(f"select count(*) as landed from held where _batch > {done}").column("landed")[0].as_py())
+
+
+def _rescued_columns(table: SourceTable, bronze: LakeTable, done: int) -> frozenset[str]:
+    """The declared columns of which a value waits in `_rescued`, among the rows not yet refined."""
+    names = [column.name for column in table.columns if column.type.kind not in ("list", "struct")]
+    mentions = ", ".join(
+        f"""coalesce(bool_or(_rescued like '%"{name}":%'), false) as "{name}\""""
+        for name in names
+    )
+    found = bronze.query(f"select {mentions} from held where _batch > {done} and _rescued is not null").to_pylist()[0]
+    return frozenset(name for name in names if found[name])
 
 
 def _counts(judged: DataFrame) -> dict[str, int]:
@@ -87,15 +114,13 @@ def _counts(judged: DataFrame) -> dict[str, int]:
 
 def write_silver(spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note) -> None:
     """Merge rows that passed; the newest version of a key wins, whatever the order they come in."""
-    rows = good.drop("_row", "_reasons").withColumn("_batch", F.lit(silver.batch + 1).cast("bigint"))
-    cursor = tuple(table.by_name[name].silver_name or name for name in cursor_of(table))
+    rows = _stamped(good.drop("_reasons"), silver)
     if not silver.exists:
-        stats = (*table.silver_key, *cursor, "_source_batch", "_batch")
-        create(spark, silver, rows.drop("_bare"), note, stats)
+        create(spark, silver, rows.drop("_bare"), note, _stats(table))
         return
     columns = [name for name in rows.columns if name != "_bare"]
-    marks = ("is_deleted", *cursor, "_source_batch", "_landed_at", "_batch")
-    newer = _newer(cursor)
+    marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
+    newer = _newer(table)
     clauses = f"""
         when matched and {newer} and s._bare then update set {_assigned(marks)}
         when matched and {newer} then update set {_assigned(columns)}
@@ -105,29 +130,32 @@ def write_silver(spark: "SparkSession", table: SourceTable, silver: LakeTable, g
 
 
 def keep_back(spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame, note: Note) -> None:
-    """Quarantine holds the rows that broke an error rule, as they landed, until a newer version of them passes."""
-    rows = judged.select(
-        *(F.col(f"_row.`{name}`") for name in judged.select("_row.*").columns if name != "_batch"),
-        "_reasons",
-        "_source_batch",
-        F.lit(quarantine.batch + 1).cast("bigint").alias("_batch"),
-    )
+    """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes."""
+    rows = _stamped(judged.drop("_bare"), quarantine)
     if not quarantine.exists:
-        create(spark, quarantine, rows.where(F.size("_reasons") > 0), note, (*table.key, "_source_batch", "_batch"))
+        create(spark, quarantine, rows.where(F.size("_reasons") > 0), note, _stats(table))
         return
-    newer = _newer(cursor_of(table))
+    newer = _newer(table)
     clauses = f"""
         when matched and {newer} and size(s._reasons) = 0 then delete
         when matched and {newer} then update set {_assigned(rows.columns)}
         when not matched and size(s._reasons) > 0 then insert ({_listed("", rows.columns)})
             values ({_listed("s.", rows.columns)})
     """
-    merge(spark, quarantine, rows, Merge(table.key, clauses), note)
+    merge(spark, quarantine, rows, Merge(table.silver_key, clauses), note)
 
 
-def _newer(cursor: tuple[str, ...]) -> str:
+def _stamped(rows: DataFrame, table: LakeTable) -> DataFrame:
+    return rows.withColumn("_batch", F.lit(table.batch + 1).cast("bigint"))
+
+
+def _stats(table: SourceTable) -> tuple[str, ...]:
+    return (*table.silver_key, *cursor_of(table), "_source_batch", "_batch")
+
+
+def _newer(table: SourceTable) -> str:
     """The incoming row `s` is not an older version than the held row `t`."""
-    order = [*cursor, "_source_batch"]
+    order = [*cursor_of(table), "_source_batch"]
     older = [
         " and ".join([*(f"s.`{equal}` = t.`{equal}`" for equal in order[:place]), f"s.`{name}` < t.`{name}`"])
         for place, name in enumerate(order)

@@ -1,4 +1,4 @@
-"""One Salesforce org over HTTP: simple-salesforce on a session that logs in, is patient and watches the quota."""
+"""One Salesforce org over HTTP: simple-salesforce on a session that is patient and watches the quota."""
 
 import re
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Org:
         return int(self.call("GET", "queryAll", params={"q": soql}).json()["totalSize"])
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Any other call. `path` is what follows the version, or what Salesforce gave us itself (/services/…)."""
+        """Any other call. `path` follows the version, or is one that Salesforce gave us (/services/…)."""
         headers = options.pop("headers", {})
 
         def once() -> requests.Response:

@@ -115,8 +115,9 @@ def _grant(settings: Settings) -> dict[str, str]:
 def _needed(value: str | SecretStr | None, setting: str) -> str:
     if not value:
         raise CredentialsRefused(
-            f"Salesforce can't be asked: {setting} is not set. Set SALESFORCE_CLIENT_ID and one of "
-            "SALESFORCE_REFRESH_TOKEN, SALESFORCE_USERNAME with SALESFORCE_PRIVATE_KEY, SALESFORCE_CLIENT_SECRET"
+            f"Salesforce can't be asked: {setting} is not set. Set SALESFORCE_CLIENT_ID and one of: "
+            "SALESFORCE_REFRESH_TOKEN; SALESFORCE_USERNAME and SALESFORCE_PRIVATE_KEY; "
+            "SALESFORCE_CLIENT_SECRET alone"
         )
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 

@@ -1,7 +1,7 @@
 """Reading by Bulk 2.0: one query job, its result page by page as CSV.
 
-Bulk knows no compound fields, so those that are declared are put together again from their parts, as REST writes
-them. It writes a null and an empty text alike, and the vendor keeps no empty text: both are null.
+Bulk knows no compound fields, so those that are declared are put together again from their parts, as REST
+writes them. It writes a null and an empty text alike, and the vendor keeps no empty text: both are null.
 """
 
 import logging

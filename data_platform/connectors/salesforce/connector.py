@@ -1,7 +1,7 @@
 """The Salesforce connector: what a load of one object consists of.
 
-The rows beyond the landed position, up to an end that Salesforce's own clock fixes; the records that are gone for
-good; and, on a slower cycle, all rows again where the object has formulas, which change without moving the cursor.
+The rows beyond the landed position, up to an end that Salesforce's own clock fixes; the records that are gone
+for good; and, on a slower cycle, all rows again where the object has formulas, which move no cursor.
 """
 
 from collections.abc import Iterator

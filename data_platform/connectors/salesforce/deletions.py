@@ -1,7 +1,7 @@
 """Which records are gone for good: those that no query shows any more.
 
-A query shows what lies in the recycle bin. What was deleted past the bin, or emptied from it, is told by getDeleted
-for some days; where its memory does not reach back to our last load, what we hold is compared with what is there.
+A query shows what lies in the recycle bin. What was deleted past the bin, or emptied from it, is told by
+getDeleted for some days; where that does not reach back to our last load, keys are compared.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NOT_OFFERED = frozenset({"NOT_FOUND", "INVALID_TYPE", "METHOD_NOT_ALLOWED", "FU
 
 @dataclass
 class Gone:
-    """The records told as deleted, each with when, known up to `until`; `compare` asks to find them by their keys."""
+    """The records told as deleted, each with when, up to `until`; `compare` asks to find them by their keys."""
 
     until: datetime
     dates: dict[str, datetime] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Gone:
     shown_deleted: set[str] = field(default_factory=set)
 
     def heed(self, keys: pa.Array, cursors: pa.Array, deleted: pa.Array) -> None:
-        """Leaves alone those that a read shows with all their columns: as deleted, or alive after their deletion."""
+        """Leaves out what a read shows with all its columns: as deleted, or alive after its deletion."""
         if self.compare:
             self.shown_deleted.update(keys.filter(deleted).to_pylist())
         if not self.dates:

@@ -45,8 +45,8 @@ class Quota:
         while not self._has_room:
             if self._patience <= 0:
                 raise QuotaReached(
-                    f"{self._says}. The wait for the next window (SALESFORCE_QUOTA_PATIENCE) is over: run again "
-                    "later, or lower SALESFORCE_QUOTA_RESERVE; the position stands"
+                    f"{self._says}. The wait for the next window (SALESFORCE_QUOTA_PATIENCE) is over: run "
+                    "again later, or lower SALESFORCE_QUOTA_RESERVE; the position stands"
                 )
             pause = min(pause, self._patience)
             time.sleep(pause)

@@ -22,8 +22,8 @@ _NEXT_PAGE = re.compile(rb'"nextRecordsUrl"\s*:\s*("[^"]+")')
 def read_rest(
     org: Org, question: Question, columns: Sequence[Column], undeclared: Sequence[str]
 ) -> Iterator[Rows]:
-    """The rows of a question in the order of cursor and key. Where the vendor has forgotten a query in the middle,
-    it is asked again from the last row that was handed out."""
+    """The rows of a question in the order of cursor and key. Where the vendor forgets a query in the middle, it
+    is asked again from the last row that was handed out."""
     pages = JsonPages(columns, under="records", undeclared=undeclared, ignored=("attributes",))
     reached = asked_from = question.after
     while True:
@@ -39,7 +39,7 @@ def read_rest(
                 raise
             if reached is None or reached == asked_from:
                 raise SourceError(
-                    f"Salesforce's {question.reads} can't be read beyond where it is: {trouble}. Run again later; "
+                    f"Salesforce's {question.reads} can't be read any further: {trouble}. Run again later; "
                     "the position stands"
                 ) from None
         log.info("Salesforce's %s is asked again from the last row read", question.reads)
@@ -50,8 +50,8 @@ def last_place(rows: Rows, question: Question) -> Place:
     cursor, key = rows.columns[question.cursor][-1].as_py(), rows.columns[question.key][-1].as_py()
     if cursor is None or key is None:
         raise SourceError(
-            f"Salesforce's {question.reads} holds a row without a readable {question.cursor} or {question.key}, "
-            "so there is no place to go on from. Check how both are declared"
+            f"Salesforce's {question.reads} holds a row without a readable {question.cursor} or "
+            f"{question.key}, so there is no place to go on from. Check how both are declared"
         )
     return Place(cursor, key)
 

@@ -1,0 +1,52 @@
+"""The nightly job that keeps the lake's tables fast and its log short."""
+
+import dagster as dg
+
+from data_platform.declarations import SourceTable
+from data_platform.described import failing_plainly
+from data_platform.lake.maintenance import Tended, tend, tend_with_spark
+from data_platform.lake.places import lake_of
+from data_platform.settings import Settings
+from data_platform.sources.catalogue import TABLES
+
+MAINTENANCE = "lake_maintenance"
+
+
+def maintenance_job(settings: Settings) -> dg.JobDefinition:
+    steps = [_step(table, settings) for table in TABLES]
+
+    @dg.job(name=MAINTENANCE, description="Compact, vacuum and checkpoint every table; positions stay as they are.")
+    def maintenance() -> None:
+        for step in steps:
+            step()
+
+    return maintenance
+
+
+def maintenance_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name="nightly_maintenance",
+        cron_schedule="30 1 * * *",
+        job=maintenance_job(settings),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def _step(table: SourceTable, settings: Settings) -> dg.OpDefinition:
+    @dg.op(name=f"tend_{table.silver_name}", pool="spark", out=dg.Out(dg.Nothing))
+    def tend_table(context: dg.OpExecutionContext) -> None:
+        from data_platform.lake.spark import session
+
+        lake = lake_of(settings)
+        with failing_plainly(f"the tables of {table.silver_name} were not tended"):
+            _tell(context, lake.bronze(table).name, tend(lake.bronze(table)))
+            _tell(context, lake.quarantine(table).name, tend(lake.quarantine(table)))
+            for held in (lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)):
+                if held.exists:
+                    _tell(context, held.name, tend_with_spark(session(settings), held, table.silver_key))
+
+    return tend_table
+
+
+def _tell(context: dg.OpExecutionContext, name: str, tended: Tended) -> None:
+    context.log.info("%s: %d files became %d, %d deleted", name, tended.files_before, tended.files_after, tended.deleted)

@@ -1,0 +1,1 @@
+"""Checks: what every table promises, and whether it keeps it."""

@@ -1,0 +1,72 @@
+"""How good a silver table is: how many of its rows break each rule, and what that comes to.
+
+Rows were judged when they were merged; here the verdicts are counted, and no rule is evaluated again. A rule's
+score is the share of rows that keep it; a dimension's is the mean of its rules; the table's is the mean of its
+dimensions, out of 100.
+"""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from data_platform.declarations import Dimension, Severity, SourceTable
+from data_platform.lake.tables import Lake, LakeTable
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Counts of one table: live rows in silver, rows held back, keys that stand there twice, rows breaking each rule."""
+
+    table: SourceTable
+    live: int
+    quarantined: int
+    repeated_keys: int
+    broken: dict[str, int]
+
+    @property
+    def judged(self) -> int:
+        return self.live + self.quarantined
+
+    def share(self, rule: str) -> float:
+        return self.broken.get(rule, 0) / self.judged if self.judged else 0.0
+
+    @property
+    def dimensions(self) -> dict[Dimension, float]:
+        kept: dict[Dimension, list[float]] = {Dimension.UNIQUENESS: [1 - self.repeated_keys / max(self.live, 1)]}
+        for name, rule, _ in self.table.every_rule:
+            kept.setdefault(rule.dimension, []).append(1 - self.share(name))
+        return {dimension: 100 * fmean(shares) for dimension, shares in kept.items()}
+
+    @property
+    def score(self) -> float:
+        return round(fmean(self.dimensions.values()), 2)
+
+
+def quality_of(table: SourceTable, lake: Lake) -> Quality | None:
+    """None where silver is not there yet."""
+    silver, quarantine = lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)
+    if not silver.exists:
+        return None
+    key = ", ".join(f'"{name}"' for name in table.silver_key)
+    repeated = f"select count(*) as n from (select {key} from held group by {key} having count(*) > 1)"
+    counts = {Severity.WARN: _named(silver, "_warnings", "not is_deleted"), Severity.ERROR: _named(quarantine, "_reasons")}
+    return Quality(
+        table=table,
+        live=_count(silver, "select count(*) as n from held where not is_deleted"),
+        quarantined=_count(quarantine, "select count(*) as n from held"),
+        repeated_keys=_count(silver, repeated),
+        broken={name: counts[rule.severity].get(name, 0) for name, rule, _ in table.every_rule},
+    )
+
+
+def _count(held: LakeTable, sql: str) -> int:
+    return int(held.query(sql).column("n")[0].as_py()) if held.exists else 0
+
+
+def _named(held: LakeTable, column: str, where: str = "true") -> dict[str, int]:
+    """How many rows name each rule in the column."""
+    if not held.exists:
+        return {}
+    counted = held.query(
+        f"select rule, count(*) as n from (select unnest({column}) as rule from held where {where}) group by rule"
+    )
+    return dict(zip(counted.column("rule").to_pylist(), counted.column("n").to_pylist(), strict=True))

@@ -1,0 +1,33 @@
+"""Wiring only: the definitions that Dagster loads, made from the declarations and the settings."""
+
+import dagster as dg
+
+from data_platform.automation.conditions import on_change
+from data_platform.automation.jobs import change_sensor, interval_schedules, whole_chain
+from data_platform.automation.maintenance import maintenance_job, maintenance_schedule
+from data_platform.bronze.assets import bronze_asset
+from data_platform.checks.assets import freshness_checks, silver_checks
+from data_platform.gold.assets import gold_assets
+from data_platform.settings import Settings
+from data_platform.silver.assets import silver_asset
+from data_platform.sources.catalogue import TABLES
+
+
+def build(settings: Settings) -> dg.Definitions:
+    condition = on_change()
+    return dg.Definitions(
+        assets=[
+            *(bronze_asset(table, settings) for table in TABLES),
+            *(silver_asset(table, settings, condition) for table in TABLES),
+            gold_assets(settings, condition),
+        ],
+        asset_checks=[*(silver_checks(table, settings) for table in TABLES), freshness_checks(TABLES)],
+        jobs=[whole_chain(), maintenance_job(settings)],
+        schedules=[*interval_schedules(TABLES), maintenance_schedule(settings)],
+        sensors=[change_sensor()],
+        # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build(Settings())
