@@ -117,8 +117,8 @@ class PatientSession(requests.Session):
             return jitter
         if asked > LONGEST_PAUSE:
             raise SourceError(
-                f"{self.source} asks to be left alone for {asked:.0f} s ({question}), and a run waits at most "
-                f"{LONGEST_PAUSE:.0f} s. Run again after that; the position stands"
+                f"{self.source} asks to be left alone for {asked:.0f} s ({question}), and a run waits "
+                f"{LONGEST_PAUSE:.0f} s at most. Run again after that; the position stands"
             )
         return asked + min(jitter, FIRST_WAIT)
 

@@ -25,7 +25,7 @@ _NOT_OFFERED = frozenset({"NOT_FOUND", "INVALID_TYPE", "METHOD_NOT_ALLOWED", "FU
 
 @dataclass
 class Gone:
-    """The records told as deleted, each with when, up to `until`; `compare` asks to find them by their keys."""
+    """The records told as deleted up to `until`, each with when; `compare` asks to find them by keys."""
 
     until: datetime
     dates: dict[str, datetime] = field(default_factory=dict)

@@ -93,8 +93,8 @@ class Described:
         return columns
 
     def _undeclared(self) -> list[Field]:
-        """What nobody declared or ignored, but for compounds, whose parts say the same, for parts of a declared
-        compound, which holds them, and for files, which no query returns."""
+        """What nobody declared or ignored, but for compounds, whose parts say the same, for the parts of a
+        declared compound, which holds them, and for files, which no query returns."""
         known = {*self._table.by_name, *self._table.ignores, DELETED}
         return [
             field

@@ -22,8 +22,8 @@ _NEXT_PAGE = re.compile(rb'"nextRecordsUrl"\s*:\s*("[^"]+")')
 def read_rest(
     org: Org, question: Question, columns: Sequence[Column], undeclared: Sequence[str]
 ) -> Iterator[Rows]:
-    """The rows of a question in the order of cursor and key. Where the vendor forgets a query in the middle, it
-    is asked again from the last row that was handed out."""
+    """The rows of a question in the order of cursor and key. Where the vendor forgets a query in the middle,
+    it is asked again from the last row that was handed out."""
     pages = JsonPages(columns, under="records", undeclared=undeclared, ignored=("attributes",))
     reached = asked_from = question.after
     while True:
