@@ -78,7 +78,8 @@ class Bronze:
         return {key: row for key, row in self.newest().items() if row["_op"] == "upsert"}
 
     def live_keys(self) -> pa.Table:
-        return pa.table({"Id": pa.array(self.live(), pa.string())})
+        """As the lake's own query gives them: views of strings."""
+        return pa.table({"Id": pa.array(self.live(), pa.string_view())})
 
 
 def _mark(row: dict, identity: tuple[str, ...]) -> tuple:

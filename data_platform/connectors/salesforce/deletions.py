@@ -79,7 +79,8 @@ def _to_compare(end: datetime, told: str) -> Gone:
 
 def missing_keys(live: Iterator[Rows], key: str, landed: Landed) -> list[str]:
     """The keys that we hold as alive and the source does not."""
-    held = landed.live_keys().column(key).combine_chunks()
+    # What the lake is asked comes as views of strings, which Arrow compares with nothing.
+    held = landed.live_keys().column(key).cast(pa.string())
     there = pa.chunked_array([rows.columns[key] for rows in live], pa.string())
     missing: list[str] = held.filter(pc.invert(pc.is_in(held, value_set=there))).to_pylist()
     return missing
