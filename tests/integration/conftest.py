@@ -103,14 +103,14 @@ class Company:
 
 
 @pytest.fixture
-def company() -> Iterator[Company]:
+def company(short_waits: None) -> Iterator[Company]:
     world = World(sizes=Sizes(accounts=60, contacts=60, leads=700, opportunities=60))
     with SalesforceServer(world) as server:
         server.control.give_pages_of(200)
         yield Company(server)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries are as many as in life, and quick."""
     monkeypatch.setattr("data_platform.connectors.http.FIRST_WAIT", 0.01)
