@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import definitions, quiet, salesforce_bulk, salesforce_rest
+from benchmarks import change_crm, definitions, quiet, salesforce_bulk, salesforce_rest
 from benchmarks.result import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
     "salesforce-rest": salesforce_rest.measure,
     "salesforce-bulk": salesforce_bulk.measure,
     "quiet": quiet.measure,
+    "change-crm": change_crm.measure,
     "definitions": definitions.measure,
 }
 

@@ -28,7 +28,7 @@ def measure() -> Result:
         unit="s",
         ours=seconds(runs),
         peak_mb=peak_mb(runs),
-        rows=org.rows,
+        rows=org.leads,
         details={
             "seconds_from_process_start": process_seconds(runs),
             "first_load_seconds": first.seconds,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import requests
@@ -22,10 +23,21 @@ TABLE = "salesforce.leads"
 class Org:
     """A running server: the platform's settings for it, and what it holds."""
 
+    server: subprocess.Popen[str]
     settings: dict[str, str]
-    rows: int
+    rows: dict[str, int]
     ids: int
     revenue: Decimal
+
+    @property
+    def leads(self) -> int:
+        return self.rows["leads"]
+
+    def change(self, mark: str) -> dict[str, int]:
+        """Make one record in a hundred carry this mark; how many that were, by table."""
+        assert self.server.stdin is not None
+        print(mark, file=self.server.stdin, flush=True)
+        return dict(said_by(self.server))
 
     @property
     def url(self) -> str:
@@ -57,23 +69,31 @@ class Org:
         held = QueryBuilder().register("held", DeltaTable(str(folder)))
         asked = 'select count(*) as n, count(distinct "Id") as ids, sum("AnnualRevenue") as revenue from held'
         (landed,) = pa.table(held.execute(asked).read_all()).to_pylist()
-        expected = {"n": self.rows, "ids": self.ids, "revenue": self.revenue}
+        expected = {"n": self.leads, "ids": self.ids, "revenue": self.revenue}
         if landed != expected:
             raise AssertionError(f"{folder} holds {landed}; the server has {expected}")
 
 
 @contextmanager
-def org_with(leads: int) -> Iterator[Org]:
-    command = [sys.executable, "-m", "benchmarks.serve", str(leads)]
+def org_with(leads: int | None = None, scale: float = 0.02) -> Iterator[Org]:
+    """The sandbox's company `scale` times its usual size, with so many leads where they are given."""
+    command = [sys.executable, "-m", "benchmarks.serve", str(scale), *([str(leads)] if leads else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
         try:
-            said = json.loads(server.stdout.readline())
+            said = said_by(server)
             truth = said["truth"]
-            yield Org(said["settings"], truth["rows"], truth["ids"], Decimal(truth["revenue"]))
+            yield Org(server, said["settings"], truth["rows"], truth["ids"], Decimal(truth["revenue"]))
         finally:
+            assert server.stdin is not None
             server.stdin.close()
+
+
+def said_by(server: subprocess.Popen[str]) -> dict[str, Any]:
+    assert server.stdout is not None
+    line = server.stdout.readline()
+    if not line:
+        raise RuntimeError("the Salesforce server ended; what it wrote above says why")
+    return dict(json.loads(line))
 
 
 def question() -> str:

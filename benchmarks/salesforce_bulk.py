@@ -15,7 +15,7 @@ def measure() -> Result:
     with org_with(LEADS) as org:
         sides = [platform(org, "bulk", 1), platform(org, "rest", 100_000_000)]
         runs = take_turns(sides, Job(TABLE), ROUNDS, org.check)
-    ours, rest = (org.rows / seconds(runs[name]) for name in ("bulk", "rest"))
+    ours, rest = (org.leads / seconds(runs[name]) for name in ("bulk", "rest"))
     peak = peak_mb(runs["bulk"])
     return Result(
         name="salesforce-bulk",
@@ -24,7 +24,7 @@ def measure() -> Result:
         peers={"platform over REST": rest},
         ratio=ours / rest,
         peak_mb=peak,
-        rows=org.rows,
+        rows=org.leads,
         details={
             "seconds": {name: seconds(each) for name, each in runs.items()},
             "seconds_from_process_start": {name: process_seconds(each) for name, each in runs.items()},

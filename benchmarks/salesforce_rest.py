@@ -19,7 +19,7 @@ def measure() -> Result:
         runs = take_turns(sides(org), job_for(org), ROUNDS, org.check)
     with org_with(5 * LEADS) as larger:
         five_times = platform(larger).run(job_for(larger), larger.check).peak_mb
-    rates = {name: org.rows / seconds(each) for name, each in runs.items()}
+    rates = {name: org.leads / seconds(each) for name, each in runs.items()}
     ours, limit = rates.pop("platform"), rates.pop("fetching alone")
     peak = peak_mb(runs["platform"])
     return Result(
@@ -30,7 +30,7 @@ def measure() -> Result:
         ratio=ours / rates["dlt rest_api"],
         limit=limit,
         peak_mb=peak,
-        rows=org.rows,
+        rows=org.leads,
         details={
             "ratio_to_dlt_arrow": ours / rates["dlt arrow"],
             "seconds": {name: seconds(each) for name, each in runs.items()},
