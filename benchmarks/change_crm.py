@@ -50,6 +50,8 @@ def measure() -> Result:
                 "first load": process_seconds(firsts),
                 "change": process_seconds(changes),
             },
+            "seconds_by_step_of_first_load": firsts[-1].details["seconds_by_step"],
+            "seconds_by_step_of_change": changes[-1].details["seconds_by_step"],
             "moved_by_first_load": firsts[-1].details["moved"],
             "moved_by_change": changes[-1].details["moved"],
         },

@@ -1,7 +1,7 @@
 """A Salesforce of a chosen size, in a process of its own.
 
-It says on one line how to reach it and what it holds. Each line that it is given afterwards is a mark: one record
-in a hundred is changed to carry it. It ends when its input does.
+It says on one line how to reach it and what it holds. Each line that it is given afterwards is a mark, which
+one record in a hundred is changed to carry. It ends when its input does.
 """
 
 import json

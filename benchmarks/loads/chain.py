@@ -26,12 +26,20 @@ def load(_: Job) -> dict[str, object]:
     logging.disable(logging.INFO)
     with dg.DagsterInstance.ephemeral() as instance:
         done = defs.resolve_job_def(WHOLE_CHAIN).execute_in_process(instance=instance)
-        return {"moved": {event.asset_key.to_user_string(): counts(event) for event in materialized(done)}}
+        return {
+            "moved": {event.asset_key.to_user_string(): counts(event) for event in materialized(done)},
+            "seconds_by_step": seconds_by_step(done),
+        }
 
 
 def materialized(done: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
     events = [event for event in done.all_events if event.is_step_materialization]
     return [event.step_materialization_data.materialization for event in events]
+
+
+def seconds_by_step(done: dg.ExecuteInProcessResult) -> dict[str, float]:
+    ended = [event for event in done.all_events if event.is_step_success]
+    return {str(event.step_key): event.step_success_data.duration_ms / 1000 for event in ended}
 
 
 def counts(event: dg.AssetMaterialization) -> dict[str, int]:
