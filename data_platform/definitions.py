@@ -23,7 +23,7 @@ def build(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[*(silver_checks(table, settings) for table in TABLES), freshness_checks(TABLES)],
         jobs=[whole_chain(), maintenance_job(settings)],
-        schedules=[*interval_schedules(TABLES), maintenance_schedule(settings)],
+        schedules=[*interval_schedules(TABLES), maintenance_schedule()],
         sensors=[change_sensor()],
         # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.
         executor=dg.in_process_executor,

@@ -23,11 +23,11 @@ def maintenance_job(settings: Settings) -> dg.JobDefinition:
     return maintenance
 
 
-def maintenance_schedule(settings: Settings) -> dg.ScheduleDefinition:
+def maintenance_schedule() -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name="nightly_maintenance",
         cron_schedule="30 1 * * *",
-        job=maintenance_job(settings),
+        job_name=MAINTENANCE,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
 

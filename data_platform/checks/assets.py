@@ -24,7 +24,7 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
         quality = quality_of(table, lake_of(settings))
         if quality is None:
             raise dg.Failure(f"silver/{table.silver_name} does not exist yet; materialize it first", allow_retries=False)
-        context.log_event(dg.AssetObservation(key, metadata=_score_metadata(quality)))
+        context.op_execution_context.log_event(dg.AssetObservation(key, metadata=_score_metadata(quality)))
         wanted = {check.name for check in context.selected_asset_check_keys}
         yield from (result for result in _results(quality, key) if result.check_name in wanted)
 

@@ -97,7 +97,7 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
         current_dbt_indirect_selection_env=None,
     )
     # Unit tests look at the models' logic, not at data: they belong to the project's own tests.
-    arguments = ["build", "--exclude-resource-type", "unit_test", *selection]
+    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *selection]
     if indirect_selection:
         arguments += ["--indirect-selection", indirect_selection]
     target = settings.home / "warehouse" / "dbt"

@@ -1,19 +1,17 @@
 """The Spark session: made when a step first asks for it, shared by all steps of a run."""
 
-import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_platform.lake.errors import LakeError
-from data_platform.settings import Settings
+from data_platform.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-log = logging.getLogger(__name__)
 
 # What every session needs, wherever it runs.
 SESSION = {
@@ -38,13 +36,21 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:-UsePerfData -Dderby.system.home=/dev/null",
-    "spark.hadoop.fs.file.impl.disable.cache": "false",
 }
 
+# Sessions on one machine live for minutes: quick compilation beats the best one.
+LOCAL_JVM = ("-XX:+UseParallelGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
 
-def session(settings: Settings) -> "SparkSession":
-    """The session that is running, or a new one: on Spark Connect where SPARK_REMOTE is set, else on SPARK_MASTER."""
+# Classes as the JVM has them in memory, written at set-up (silver/class_archive.py): a session starts in half the
+# time. A JVM to which the file does not fit passes over it.
+CLASS_ARCHIVE = CHECKOUT / ".tools" / "spark-classes.jsa"
+
+
+def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
+    """The session that is running, or a new one: on Spark Connect where SPARK_REMOTE is set, else on SPARK_MASTER.
+
+    `jvm` adds options to the JVM of a new one.
+    """
     from pyspark.sql import SparkSession
 
     if settings.spark_remote:
@@ -56,14 +62,28 @@ def session(settings: Settings) -> "SparkSession":
         raise LakeError(f"Spark has no Delta jars in {settings.spark_jars}; run `make setup`, which fetches them")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _configured(SparkSession.builder.appName("data-platform").master(settings.spark_master))
-    for name, value in {**DELTA, **LOCAL, **_storage(settings)}.items():
+    for name, value in {**DELTA, **_storage(settings), **_process(settings, jars, jvm)}.items():
         builder = builder.config(name, value)
-    builder = builder.config("spark.jars", ",".join(map(str, jars)))
-    builder = builder.config("spark.driver.memory", settings.spark_driver_memory)
-    builder = builder.config("spark.sql.warehouse.dir", str(settings.home / "spark-warehouse"))
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def _process(settings: Settings, jars: Sequence[Path], jvm: Sequence[str]) -> dict[str, str]:
+    """How the driver runs: whole in this machine's own JVM, or with executors that fetch the jars."""
+    options = {
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
+    }
+    if not settings.spark_master.startswith("local"):
+        return {**options, "spark.jars": ",".join(map(str, jars))}
+    archive = [f"-XX:SharedArchiveFile={CLASS_ARCHIVE}"] if CLASS_ARCHIVE.exists() and not jvm else []
+    return {
+        **options,
+        **LOCAL,
+        "spark.driver.extraClassPath": ":".join(map(str, jars)),
+        "spark.driver.extraJavaOptions": " ".join((*LOCAL_JVM, *archive, *jvm)),
+    }
 
 
 def _configured(builder: "SparkSession.Builder") -> "SparkSession.Builder":
