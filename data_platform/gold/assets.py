@@ -15,14 +15,16 @@ from dagster import (
     Output,
     RetryPolicy,
 )
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
-from dagster_dbt.asset_utils import (
+
+from data_platform.gold.dbt import run_dbt, seed_parse
+from data_platform.gold.library import (
+    DagsterDbtTranslator,
+    DbtCoreCliEventMessage,
+    DbtProject,
+    dbt_assets,
     get_manifest_and_translator_from_dbt_assets,
     get_subset_selection_for_context,
 )
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-
-from data_platform.gold.dbt import run_dbt, seed_parse
 from data_platform.gold.prepare import prepare
 from data_platform.settings import Settings
 

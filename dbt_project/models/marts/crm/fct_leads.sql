@@ -21,10 +21,15 @@ contacts as (
 leads as (
     select * from {{ ref('stg_salesforce__leads') }}
     {% if is_incremental() %}
+    where {{ touched_since() }}
+
+    union all
+
+    -- What a lead became can land after it, or change before its conversion lands.
+    select * from {{ ref('stg_salesforce__leads') }}
     where
-        {{ touched_since() }}
-        -- What a lead became can land after it, or change before its conversion lands.
-        or lead_id in (
+        not {{ touched_since() }}
+        and lead_id in (
             select held.lead_id
             from {{ this }} as held
             left join accounts
@@ -34,8 +39,11 @@ leads as (
                 on held.converted_contact_id = contacts.contact_id
                 and {{ stood_at('contacts', end_of_day('held.converted_date')) }}
             where
-                held.account_key <> coalesce(accounts.account_key, {{ unknown_key() }})
-                or held.contact_key <> coalesce(contacts.contact_key, {{ unknown_key() }})
+                held.converted_date is not null
+                and (
+                    held.account_key <> coalesce(accounts.account_key, {{ unknown_key() }})
+                    or held.contact_key <> coalesce(contacts.contact_key, {{ unknown_key() }})
+                )
         )
     {% endif %}
 )

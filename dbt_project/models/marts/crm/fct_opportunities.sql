@@ -12,10 +12,15 @@ with accounts as (
 opportunities as (
     select * from {{ ref('stg_salesforce__opportunities') }}
     {% if is_incremental() %}
+    where {{ touched_since() }}
+
+    union all
+
+    -- An account that landed after its deals, or changed before them, is another version than theirs.
+    select * from {{ ref('stg_salesforce__opportunities') }}
     where
-        {{ touched_since() }}
-        -- An account that landed after its deals, or changed before them, is another version than theirs.
-        or opportunity_id in (
+        not {{ touched_since() }}
+        and opportunity_id in (
             select held.opportunity_id
             from {{ this }} as held
             left join accounts
