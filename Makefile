@@ -21,7 +21,7 @@ demo: setup ## Start the sandbox and run the whole chain on it, to the marts.
 	@.venv/bin/data-platform demo
 
 ui: setup ## Open Dagster's UI on http://localhost:3000.
-	@.venv/bin/dagster dev
+	@.venv/bin/data-platform ui
 
 test: setup ## Run the tests; make test WORKERS=2 runs them in two processes.
 	@.venv/bin/pytest -n $(WORKERS) -m "not fault"
