@@ -186,7 +186,10 @@ def at_least(least: float, severity: Severity = ERROR) -> Rule:
 
 def between(least: float, most: float, severity: Severity = ERROR) -> Rule:
     return Rule(
-        "between", f"{{column}} between {least} and {most}", f"lies between {least} and {most}", severity=severity
+        "between",
+        f"{{column}} between {least} and {most}",
+        f"lies between {least} and {most}",
+        severity=severity,
     )
 
 
@@ -202,7 +205,10 @@ def is_email(severity: Severity = WARN) -> Rule:
 
 def not_before(day: date, severity: Severity = ERROR) -> Rule:
     return Rule(
-        "not_before", f"{{column}} >= date'{day.isoformat()}'", f"is not before {day.isoformat()}", severity=severity
+        "not_before",
+        f"{{column}} >= date'{day.isoformat()}'",
+        f"is not before {day.isoformat()}",
+        severity=severity,
     )
 
 
@@ -265,7 +271,7 @@ class Column:
                 )
         if self.silver and not _SILVER_NAME.match(self.silver):
             raise DeclarationError(
-                f"column {self.name}: its silver name {self.silver!r} is not snake_case; write {snake_case(self.name)!r}"
+                f"column {self.name}: silver name {self.silver!r} is not snake_case; write {snake_case(self.name)!r}"
             )
         self._check_treatment()
 
@@ -398,7 +404,17 @@ def days(number: int) -> timedelta:
 # --- Tables ----------------------------------------------------------------------------------------------
 
 RESERVED = frozenset(
-    {"_batch", "_landed_at", "_op", "_origin", "_rescued", "_warnings", "_reasons", "_source_batch", "is_deleted"}
+    {
+        "_batch",
+        "_landed_at",
+        "_op",
+        "_origin",
+        "_rescued",
+        "_warnings",
+        "_reasons",
+        "_source_batch",
+        "is_deleted",
+    }
 )
 
 
@@ -434,7 +450,9 @@ class SourceTable:
     def _check_names(self) -> None:
         for name in (self.system, self.name):
             if not _SILVER_NAME.match(name):
-                self._refuse(f"{name!r} is not snake_case, and it becomes a folder and an asset key; rename it")
+                self._refuse(
+                    f"{name!r} is not snake_case, and it becomes a folder and an asset key; rename it"
+                )
         if not self.columns:
             self._refuse("it has no columns; list what is landed")
         for kind, names in (
@@ -446,9 +464,13 @@ class SourceTable:
                 self._refuse(f"{kind} {', '.join(twice)} is declared twice; keep one, or rename one")
             taken = sorted(RESERVED.intersection(names))
             if taken and kind == "silver name":
-                self._refuse(f"silver name {', '.join(taken)} belongs to the platform; give it another with silver=…")
+                self._refuse(
+                    f"silver name {', '.join(taken)} belongs to the platform; give it another with silver=…"
+                )
         if not re.match(r"^(team|user):\S+$|^\S+@\S+$", self.owner):
-            self._refuse(f"owner {self.owner!r} is neither team:<name> nor an email; Dagster takes only those")
+            self._refuse(
+                f"owner {self.owner!r} is neither team:<name> nor an email; Dagster takes only those"
+            )
         both = sorted(set(self.ignores) & set(self.by_name))
         if both:
             self._refuse(f"{', '.join(both)} is both declared and ignored; take it out of one")
@@ -464,9 +486,13 @@ class SourceTable:
             self._must_be_columns("cursor", (self.load.cursor,))
             cursor = self.by_name[self.load.cursor]
             if cursor.type not in (TIMESTAMP, INTEGER, DATE):
-                self._refuse(f"cursor {cursor.name} is a {cursor.type}, which has no order to follow; use a timestamp")
+                self._refuse(
+                    f"cursor {cursor.name} is a {cursor.type}, which has no order to follow; use a timestamp"
+                )
             if not cursor.silver_name:
-                self._refuse(f"cursor {cursor.name} must go to silver, which keeps the newest by it; drop silver=''")
+                self._refuse(
+                    f"cursor {cursor.name} must go to silver, which keeps the newest by it; drop silver=''"
+                )
         elif isinstance(self.load, Window):
             self._must_be_columns("day", (self.load.day,))
 
@@ -492,7 +518,9 @@ class SourceTable:
     def every_rule(self) -> list[tuple[str, Rule, Column | None]]:
         """Each rule under the name of its check: `<silver column>_<rule>`, or the rule's own for the whole row."""
         on_columns: list[tuple[str, Rule, Column | None]] = [
-            (f"{column.silver_name}_{rule.name}", rule, column) for column in self.columns for rule in column.rules
+            (f"{column.silver_name}_{rule.name}", rule, column)
+            for column in self.columns
+            for rule in column.rules
         ]
         return on_columns + [(rule.name, rule, None) for rule in self.rules]
 

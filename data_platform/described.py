@@ -38,7 +38,11 @@ def column_schema(columns: dict[str, Column]) -> dg.TableSchema:
 
 
 def tags_of(table: SourceTable) -> dict[str, str]:
-    return {"system": table.system, "restricted": str(table.restricted).lower(), "every": table.every.name.lower()}
+    return {
+        "system": table.system,
+        "restricted": str(table.restricted).lower(),
+        "every": table.every.name.lower(),
+    }
 
 
 def column_lineage(table: SourceTable) -> dg.TableColumnLineage:

@@ -5,6 +5,7 @@ What is unset means the sandbox on this machine: `data-platform sandbox up` writ
 """
 
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +22,22 @@ def home_folder() -> Path:
     return Path(os.environ.get("DATA_PLATFORM_HOME", CHECKOUT / ".data")).resolve()
 
 
+def dagster_home() -> Path:
+    """Dagster's runs and events, for the commands that are given no DAGSTER_HOME; made where it is missing."""
+    folder = home_folder() / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        shutil.copy(CHECKOUT / "dagster.yaml", folder)
+    return folder
+
+
 class _SandboxSource(PydanticBaseSettingsSource):
     """The sandbox's addresses, for each system of which nothing is set elsewhere."""
 
     def __call__(self) -> dict[str, Any]:
-        written = DotEnvSettingsSource(self.settings_cls, env_file=home_folder() / "sandbox" / "sandbox.env")()
+        written = DotEnvSettingsSource(
+            self.settings_cls, env_file=home_folder() / "sandbox" / "sandbox.env"
+        )()
         chosen = {name.split("_")[0] for name in self.current_state if "_" in name}
         return {name: value for name, value in written.items() if name.split("_")[0] not in chosen}
 

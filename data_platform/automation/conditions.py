@@ -1,9 +1,11 @@
 """When a table is made again: when one of its inputs has changed, not merely been looked at."""
 
+from typing import Any
+
 import dagster as dg
 
 
-def on_change() -> dg.AutomationCondition:
+def on_change() -> dg.AutomationCondition[Any]:
     """Once per change of an input's data version, when nothing upstream is still running and no blocking check failed.
 
     A load that found nothing keeps its data version, so a quiet hour starts nothing.

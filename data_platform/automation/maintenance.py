@@ -15,7 +15,10 @@ MAINTENANCE = "lake_maintenance"
 def maintenance_job(settings: Settings) -> dg.JobDefinition:
     steps = [_step(table, settings) for table in TABLES]
 
-    @dg.job(name=MAINTENANCE, description="Compact, vacuum and checkpoint every table; positions stay as they are.")
+    @dg.job(
+        name=MAINTENANCE,
+        description="Compact, vacuum and checkpoint every table; positions stay as they are.",
+    )
     def maintenance() -> None:
         for step in steps:
             step()
@@ -49,4 +52,6 @@ def _step(table: SourceTable, settings: Settings) -> dg.OpDefinition:
 
 
 def _tell(context: dg.OpExecutionContext, name: str, tended: Tended) -> None:
-    context.log.info("%s: %d files became %d, %d deleted", name, tended.files_before, tended.files_after, tended.deleted)
+    context.log.info(
+        "%s: %d files became %d, %d deleted", name, tended.files_before, tended.files_after, tended.deleted
+    )

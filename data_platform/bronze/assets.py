@@ -55,7 +55,7 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
         retry_policy=RETRIES,
         pool=table.system,
     )
-    def bronze(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def bronze(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with failing_plainly(f"bronze/{table.system}/{table.name} was not loaded"):
             loaded = load(table, connector_for(table, settings), lake_of(settings), settings.commit_rows)
         context.log.info("%s: %s", table.silver_name, loaded.receipt.says)
@@ -66,7 +66,7 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
     return bronze
 
 
-def _result(loaded: Loaded) -> dg.MaterializeResult:
+def _result(loaded: Loaded) -> dg.MaterializeResult[None]:
     receipt = loaded.receipt
     return dg.MaterializeResult(
         # A load that found nothing leaves the version as it was, so nothing downstream stirs.
@@ -87,7 +87,10 @@ def _result(loaded: Loaded) -> dg.MaterializeResult:
             dg.AssetCheckResult(
                 check_name="receipt_adds_up",
                 passed=receipt.adds_up,
-                metadata={"receipt": receipt.says, **{k: v for k, v in receipt.as_dict().items() if v is not None}},
+                metadata={
+                    "receipt": receipt.says,
+                    **{k: v for k, v in receipt.as_dict().items() if v is not None},
+                },
             ),
             dg.AssetCheckResult(
                 check_name="columns_as_declared",
@@ -95,7 +98,9 @@ def _result(loaded: Loaded) -> dg.MaterializeResult:
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={
                     "differences": len(loaded.drift),
-                    "what": dg.MetadataValue.md("\n".join(f"- {drift.says}" for drift in loaded.drift) or "none"),
+                    "what": dg.MetadataValue.md(
+                        "\n".join(f"- {drift.says}" for drift in loaded.drift) or "none"
+                    ),
                 },
             ),
         ],

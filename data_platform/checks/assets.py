@@ -23,7 +23,9 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         quality = quality_of(table, lake_of(settings))
         if quality is None:
-            raise dg.Failure(f"silver/{table.silver_name} does not exist yet; materialize it first", allow_retries=False)
+            raise dg.Failure(
+                f"silver/{table.silver_name} does not exist yet; materialize it first", allow_retries=False
+            )
         context.op_execution_context.log_event(dg.AssetObservation(key, metadata=_score_metadata(quality)))
         wanted = {check.name for check in context.selected_asset_check_keys}
         yield from (result for result in _results(quality, key) if result.check_name in wanted)
@@ -38,7 +40,9 @@ def freshness_checks(tables: Sequence[SourceTable]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name="freshness_checks",
         specs=[
-            dg.AssetCheckSpec("fresh", asset=key, description=f"Loaded within the last {table.every.promise}.")
+            dg.AssetCheckSpec(
+                "fresh", asset=key, description=f"Loaded within the last {table.every.promise}."
+            )
             for key, table in by_key.items()
         ],
         can_subset=True,
@@ -69,20 +73,33 @@ def _specs(table: SourceTable, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
                 asset=key,
                 blocking=rule.severity is Severity.ERROR,
                 description=_says(rule, column),
-                metadata={"dimension": rule.dimension.value, "severity": rule.severity.value, "allowed": rule.allowed},
+                metadata={
+                    "dimension": rule.dimension.value,
+                    "severity": rule.severity.value,
+                    "allowed": rule.allowed,
+                },
             )
             for name, rule, column in table.every_rule
         ),
         dg.AssetCheckSpec(
-            "key_unique", asset=key, blocking=True, description=f"No two rows share {', '.join(table.silver_key)}."
+            "key_unique",
+            asset=key,
+            blocking=True,
+            description=f"No two rows share {', '.join(table.silver_key)}.",
         ),
-        dg.AssetCheckSpec("quality_score", asset=key, description=f"The table's score is at least {GOOD_SCORE:g} of 100."),
+        dg.AssetCheckSpec(
+            "quality_score", asset=key, description=f"The table's score is at least {GOOD_SCORE:g} of 100."
+        ),
     ]
 
 
 def _says(rule: Rule, column: Column | None) -> str:
     subject = column.silver_name if column else "in each row,"
-    kept = "Rows that break it wait in quarantine" if rule.severity is Severity.ERROR else "Rows that break it are marked"
+    kept = (
+        "Rows that break it wait in quarantine"
+        if rule.severity is Severity.ERROR
+        else "Rows that break it are marked"
+    )
     return f"{subject} {rule.says}. {kept}; up to {rule.allowed:.0%} of the table may."
 
 

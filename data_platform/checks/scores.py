@@ -14,7 +14,7 @@ from data_platform.lake.tables import Lake, LakeTable
 
 @dataclass(frozen=True)
 class Quality:
-    """Counts of one table: live rows in silver, rows held back, keys that stand there twice, rows breaking each rule."""
+    """Counts of one table: live rows in silver, rows held back, keys that stand there twice, rows breaking a rule."""
 
     table: SourceTable
     live: int
@@ -31,7 +31,9 @@ class Quality:
 
     @property
     def dimensions(self) -> dict[Dimension, float]:
-        kept: dict[Dimension, list[float]] = {Dimension.UNIQUENESS: [1 - self.repeated_keys / max(self.live, 1)]}
+        kept: dict[Dimension, list[float]] = {
+            Dimension.UNIQUENESS: [1 - self.repeated_keys / max(self.live, 1)]
+        }
         for name, rule, _ in self.table.every_rule:
             kept.setdefault(rule.dimension, []).append(1 - self.share(name))
         return {dimension: 100 * fmean(shares) for dimension, shares in kept.items()}
@@ -48,7 +50,10 @@ def quality_of(table: SourceTable, lake: Lake) -> Quality | None:
         return None
     key = ", ".join(f'"{name}"' for name in table.silver_key)
     repeated = f"select count(*) as n from (select {key} from held group by {key} having count(*) > 1)"
-    counts = {Severity.WARN: _named(silver, "_warnings", "not is_deleted"), Severity.ERROR: _named(quarantine, "_reasons")}
+    counts = {
+        Severity.WARN: _named(silver, "_warnings", "not is_deleted"),
+        Severity.ERROR: _named(quarantine, "_reasons"),
+    }
     return Quality(
         table=table,
         live=_count(silver, "select count(*) as n from held where not is_deleted"),

@@ -83,9 +83,9 @@ class Drift:
     def says(self) -> str:
         match self.kind:
             case "new":
-                return f"{self.column} ({self.found}) is not declared; its values land in _rescued: declare or ignore it"
+                return f"{self.column} ({self.found}) is not declared; it lands in _rescued: declare or ignore it"
             case "lost":
-                return f"{self.column} is declared, and the source no longer shows it; it lands as null"
+                return f"{self.column} is declared, and the source shows it no longer; it lands as null"
             case _:
                 return f"{self.column} is declared {self.declared}, and the source now says {self.found}"
 

@@ -34,7 +34,7 @@ PIECE = 256 * 1024
 Item = TypeVar("Item")
 
 
-class Unreadable(Exception):  # noqa: N818 - says what the answer is
+class Unreadable(Exception):
     """An answer that came cut or malformed: an outage, so worth asking again."""
 
 

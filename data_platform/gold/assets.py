@@ -44,7 +44,7 @@ RETRIES = RetryPolicy(max_retries=3, delay=5, backoff=Backoff.EXPONENTIAL)
 class GoldTranslator(DagsterDbtTranslator):
     """Names dbt's models and sources as the platform names its assets."""
 
-    def __init__(self, automation_condition: AutomationCondition[AssetKey] | None) -> None:
+    def __init__(self, automation_condition: AutomationCondition[Any] | None) -> None:
         super().__init__()
         self._automation_condition = automation_condition
 
@@ -59,12 +59,12 @@ class GoldTranslator(DagsterDbtTranslator):
     def get_automation_condition(
         self,
         dbt_resource_props: Mapping[str, Any],  # noqa: ARG002 - one condition for all
-    ) -> AutomationCondition[AssetKey] | None:
+    ) -> AutomationCondition[Any] | None:
         return self._automation_condition
 
 
 def gold_assets(
-    settings: Settings, automation_condition: AutomationCondition[AssetKey] | None = None
+    settings: Settings, automation_condition: AutomationCondition[Any] | None = None
 ) -> AssetsDefinition:
     """Gold's assets and their checks; dbt's manifest is made first where set-up has not."""
     project = DbtProject(settings.dbt_project)

@@ -35,7 +35,8 @@ class LandedTable:
             return Seen(identity, self._newest(identity))
         columns = ", ".join(_quoted(name) for name in identity)
         return Seen(
-            identity, self.held.query(f"select {columns} from held where {_quoted(self._cursor)} >= {_literal(since)}")
+            identity,
+            self.held.query(f"select {columns} from held where {_quoted(self._cursor)} >= {_literal(since)}"),
         )
 
     @property
@@ -92,4 +93,6 @@ def _literal(value: Any) -> str:
         return f"date '{value.isoformat()}'"
     if isinstance(value, int):
         return str(value)
-    raise TypeError(f"a cursor of type {type(value).__name__} has no order to follow; declare a timestamp, date or integer")
+    raise TypeError(
+        f"a cursor of type {type(value).__name__} has no order to follow; declare a timestamp, date or integer"
+    )

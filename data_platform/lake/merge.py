@@ -30,9 +30,13 @@ def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
     return spark.read.format("delta").option("versionAsOf", table.version).load(path_of(table))
 
 
-def create(spark: "SparkSession", table: LakeTable, rows: "DataFrame", note: Note, stats: Sequence[str]) -> None:
+def create(
+    spark: "SparkSession", table: LakeTable, rows: "DataFrame", note: Note, stats: Sequence[str]
+) -> None:
     """The table's first commit: all of the rows. Only `stats` columns get statistics, see `LakeTable.create`."""
-    writer = rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
+    writer = (
+        rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
+    )
     with commit_says(spark, APP_ID, 1, note.to_json()), _explained(table):
         writer.save(path_of(table))
     _confirm(table, note)
@@ -55,7 +59,9 @@ def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge
 def _widen(spark: "SparkSession", table: LakeTable, rows: "DataFrame") -> None:
     """Add the columns that the rows have and the table has not."""
     held = {field.name for field in table.delta.schema().fields} if table.delta else set()
-    gained = [f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema if field.name not in held]
+    gained = [
+        f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema if field.name not in held
+    ]
     gained = [column for column in gained if not column.startswith("`_bare`")]
     if gained:
         with commit_says(spark, APP_ID, None, table.note.to_json() if table.note else "{}"):

@@ -59,7 +59,9 @@ def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
         return active
     jars = sorted(settings.spark_jars.glob("*.jar"))
     if not jars:
-        raise LakeError(f"Spark has no Delta jars in {settings.spark_jars}; run `make setup`, which fetches them")
+        raise LakeError(
+            f"Spark has no Delta jars in {settings.spark_jars}; run `make setup`, which fetches them"
+        )
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _configured(SparkSession.builder.appName("data-platform").master(settings.spark_master))
     for name, value in {**DELTA, **_storage(settings), **_process(settings, jars, jvm)}.items():

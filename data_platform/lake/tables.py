@@ -6,12 +6,12 @@ Reading goes through delta-rs; nothing here starts a JVM.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, QueryBuilder, Transaction
-from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import TableNotFoundError
 
 from data_platform.declarations import SourceTable
@@ -128,6 +128,13 @@ class LakeTable:
     def position(self) -> Mapping[str, Any] | None:
         return self.note.position if self.note and self.note.position else None
 
+    @cached_property
+    def written_at(self) -> datetime | None:
+        """When the newest version was committed."""
+        if self.delta is None:
+            return None
+        return datetime.fromtimestamp(self.delta.history(1)[0]["timestamp"] / 1000, UTC)
+
     @property
     def receipt(self) -> Receipt | None:
         """Of the last load that landed anything."""
@@ -169,7 +176,9 @@ class LakeTable:
     def set_position(self, position: Mapping[str, Any]) -> None:
         """Say from where the next load reads, in a commit without rows."""
         if self.delta is None:
-            raise PositionMissing(f"{self.uri} does not exist yet, so it has no position to set; load it once first")
+            raise PositionMissing(
+                f"{self.uri} does not exist yet, so it has no position to set; load it once first"
+            )
         with explained(self.uri, "setting the position of"):
             self.delta.create_write_transaction(
                 [],

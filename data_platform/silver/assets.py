@@ -1,5 +1,7 @@
 """Silver assets: one conformed table per declared table."""
 
+from typing import Any
+
 import dagster as dg
 
 from data_platform.declarations import SourceTable
@@ -17,7 +19,7 @@ from data_platform.settings import Settings
 
 
 def silver_asset(
-    table: SourceTable, settings: Settings, automation_condition: dg.AutomationCondition
+    table: SourceTable, settings: Settings, automation_condition: dg.AutomationCondition[Any]
 ) -> dg.AssetsDefinition:
     columns = {column.silver_name: column for column in table.columns if column.silver_name}
 
@@ -38,7 +40,7 @@ def silver_asset(
         retry_policy=RETRIES,
         pool="spark",
     )
-    def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from data_platform.lake.spark import session
         from data_platform.silver.step import refine
 

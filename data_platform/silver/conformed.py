@@ -16,7 +16,6 @@ from data_platform.declarations import Column, DataType, Incremental, Normalise,
 from data_platform.silver.rules import broken
 
 
-
 def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
     """One row per key, the newest in the source's own order; the batch only breaks ties.
 
@@ -25,7 +24,11 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
     keyless = reduce(or_, (F.col(name).isNull() for name in table.key))
     order = [F.col(column.name).desc_nulls_last() for column in cursors(table)]
     latest = Window.partitionBy(*table.key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
-    return bronze.withColumn("_place", F.row_number().over(latest)).where((F.col("_place") == 1) | keyless).drop("_place")
+    return (
+        bronze.withColumn("_place", F.row_number().over(latest))
+        .where((F.col("_place") == 1) | keyless)
+        .drop("_place")
+    )
 
 
 def cursors(table: SourceTable) -> tuple[Column, ...]:
@@ -44,7 +47,11 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
     `_bare` marks a deletion of which the source told nothing but the key.
     `rescued` names the columns of which some value landed in `_rescued` before they were declared.
     """
-    told = [column.name for column in table.columns if column.name not in table.key and column not in cursors(table)]
+    told = [
+        column.name
+        for column in table.columns
+        if column.name not in table.key and column not in cursors(table)
+    ]
     bare = F.coalesce(*(F.col(name).cast("string") for name in told)).isNull() if told else F.lit(False)
     shaped = rows.select(
         *(
@@ -65,7 +72,9 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
 def _conformed(column: Column, rescued: bool) -> SparkColumn:
     value = F.col(f"`{column.name}`")
     if rescued:
-        value = F.coalesce(value, F.get_json_object("_rescued", f"$['{column.name}']").try_cast(spark_type(column.type)))
+        value = F.coalesce(
+            value, F.get_json_object("_rescued", f"$['{column.name}']").try_cast(spark_type(column.type))
+        )
     if column.type.kind != "string":
         return value
     value = F.trim(value)
@@ -88,6 +97,8 @@ def spark_type(declared: DataType) -> str:
         case "list" if declared.of:
             return f"array<{spark_type(declared.of)}>"
         case "struct":
-            return f"struct<{','.join(f'`{field.name}`:{spark_type(field.type)}' for field in declared.fields)}>"
+            return (
+                f"struct<{','.join(f'`{field.name}`:{spark_type(field.type)}' for field in declared.fields)}>"
+            )
         case _:
             return str(declared)

@@ -67,7 +67,7 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
         return Refined(0, 0, 0, 0, 0, silver.batch, silver.rows)
     spark = start()
     unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
-    judged = conform(table, unread, _rescued_columns(table, bronze, done)).persist()
+    judged = conform(table, unread, rescued_columns(table, bronze, done)).persist()
     try:
         receipt = {"read": _landed_since(bronze, done), **_counts(judged)}
         note = Note({bronze.name: bronze.batch}, receipt)
@@ -87,17 +87,20 @@ def reached(table: LakeTable, source: LakeTable) -> int:
 
 
 def _landed_since(bronze: LakeTable, done: int) -> int:
-    return int(bronze.query(f"select count(*) as landed from held where _batch > {done}").column("landed")[0].as_py())
+    return int(
+        bronze.query(f"select count(*) as landed from held where _batch > {done}").column("landed")[0].as_py()
+    )
 
 
-def _rescued_columns(table: SourceTable, bronze: LakeTable, done: int) -> frozenset[str]:
+def rescued_columns(table: SourceTable, bronze: LakeTable, done: int) -> frozenset[str]:
     """The declared columns of which a value waits in `_rescued`, among the rows not yet refined."""
     names = [column.name for column in table.columns if column.type.kind not in ("list", "struct")]
     mentions = ", ".join(
-        f"""coalesce(bool_or(_rescued like '%"{name}":%'), false) as "{name}\""""
-        for name in names
+        f"""coalesce(bool_or(_rescued like '%"{name}":%'), false) as "{name}\"""" for name in names
     )
-    found = bronze.query(f"select {mentions} from held where _batch > {done} and _rescued is not null").to_pylist()[0]
+    found = bronze.query(
+        f"select {mentions} from held where _batch > {done} and _rescued is not null"
+    ).to_pylist()[0]
     return frozenset(name for name in names if found[name])
 
 
@@ -112,7 +115,9 @@ def _counts(judged: DataFrame) -> dict[str, int]:
     return {name: int(value) for name, value in counted[0].asDict().items()}
 
 
-def write_silver(spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note) -> None:
+def write_silver(
+    spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note
+) -> None:
     """Merge rows that passed; the newest version of a key wins, whatever the order they come in."""
     rows = _stamped(good.drop("_reasons"), silver)
     if not silver.exists:
@@ -129,7 +134,9 @@ def write_silver(spark: "SparkSession", table: SourceTable, silver: LakeTable, g
     merge(spark, silver, rows, Merge(table.silver_key, clauses), note)
 
 
-def keep_back(spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame, note: Note) -> None:
+def keep_back(
+    spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame, note: Note
+) -> None:
     """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes."""
     rows = _stamped(judged.drop("_bare"), quarantine)
     if not quarantine.exists:

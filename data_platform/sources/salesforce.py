@@ -37,7 +37,9 @@ from data_platform.declarations import (
 BY_MODSTAMP = Incremental(cursor="SystemModstamp", overlap=timedelta(minutes=10), reread_every=days(7))
 
 MONEY = DECIMAL(18, 2)
-OWNER = Column("OwnerId", STRING, personal=Personal.USER, description="The user or queue that owns the record.")
+OWNER = Column(
+    "OwnerId", STRING, personal=Personal.USER, description="The user or queue that owns the record."
+)
 
 # What Salesforce keeps about every record.
 RECORD = (
@@ -46,7 +48,12 @@ RECORD = (
     Column("CreatedById", STRING, personal=Personal.USER),
     Column("LastModifiedDate", TIMESTAMP, silver="last_modified_at"),
     Column("LastModifiedById", STRING, personal=Personal.USER),
-    Column("SystemModstamp", TIMESTAMP, required=True, description="When a user or a process last changed the record."),
+    Column(
+        "SystemModstamp",
+        TIMESTAMP,
+        required=True,
+        description="When a user or a process last changed the record.",
+    ),
 )
 
 
@@ -88,7 +95,12 @@ LEADS = SourceTable(
             STRING,
             rule=(
                 not_null(WARN),
-                one_of("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"),
+                one_of(
+                    "Open - Not Contacted",
+                    "Working - Contacted",
+                    "Closed - Converted",
+                    "Closed - Not Converted",
+                ),
             ),
         ),
         Column("Rating", STRING),

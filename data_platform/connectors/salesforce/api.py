@@ -24,7 +24,7 @@ _RECORD_ID = re.compile(r"\b[0-9a-zA-Z]{5}0[0-9a-zA-Z]{9}(?:[0-9a-zA-Z]{3})?\b")
 _PASSING = frozenset({"INVALID_FIELD", "QUERY_TIMEOUT"})
 
 
-class Refused(SourceError):  # noqa: N818 - says what was done to the question
+class Refused(SourceError):
     """Salesforce understood the question and refused it; `code` is its own name for why."""
 
     def __init__(self, says: str, code: str) -> None:
