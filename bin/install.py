@@ -230,7 +230,17 @@ def dbt_manifest() -> None:
 
 
 def run_module(name: str, what: str) -> None:
-    run([str(ENVIRONMENT / "bin" / "python"), "-m", name], what)
+    """What it writes is for whoever looks for the reason of a failure. The end of its output is waited for too: a
+    JVM that it started writes on after it."""
+    ended = subprocess.run(
+        [str(ENVIRONMENT / "bin" / "python"), "-m", name],
+        cwd=CHECKOUT, env=own_environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if ended.returncode:
+        raise SetupError(
+            f"{what} failed (exit code {ended.returncode}); it wrote last:\n{ended.stdout[-3000:]}"
+        )
 
 
 def dbt_inputs() -> list[Path]:

@@ -5,7 +5,7 @@ declarations, so a mistake is refused here, when the declaration is built, and t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import Enum
@@ -269,9 +269,10 @@ class Column:
                 raise DeclarationError(
                     f"column {self.name}: unknown rule {rule!r}; write one of {', '.join(KNOWN_RULES)} (…), or Rule(…)"
                 )
-        if self.silver and not _SILVER_NAME.match(self.silver):
+        if self.silver_name and not _SILVER_NAME.match(self.silver_name):
+            fitting = re.sub(r"\W+", "_", snake_case(self.silver_name))
             raise DeclarationError(
-                f"column {self.name}: silver name {self.silver!r} is not snake_case; write {snake_case(self.name)!r}"
+                f"column {self.name}: its silver name {self.silver_name!r} is not snake_case; write silver={fitting!r}"
             )
         self._check_treatment()
 
@@ -280,6 +281,11 @@ class Column:
             if self.mask or self.erase:
                 raise DeclarationError(
                     f"column {self.name} says how to mask or erase it, but not what kind of personal value it is; "
+                    "add personal=Personal.…"
+                )
+            if inner := _personal_within(self.type):
+                raise DeclarationError(
+                    f"column {self.name} holds the personal {inner}, which is masked and erased with the whole column; "
                     "add personal=Personal.…"
                 )
             return
@@ -325,6 +331,16 @@ class Column:
         if self.personal:
             return f"personal:{self.personal.value}"
         return "sensitive" if self.sensitive else "internal"
+
+
+def _personal_within(shape: DataType) -> str | None:
+    """The name of a personal value inside a list or a struct."""
+    if shape.of:
+        return _personal_within(shape.of)
+    for part in shape.fields:
+        if inner := part.name if part.personal else _personal_within(part.type):
+            return inner
+    return None
 
 
 # --- Loads: how far a table has been read, and what marks that place ---------------------------------------
@@ -416,6 +432,8 @@ RESERVED = frozenset(
         "is_deleted",
     }
 )
+# What bronze and the step to silver add to the source's columns.
+RESERVED_IN_BRONZE = frozenset({"_batch", "_landed_at", "_op", "_origin", "_rescued", "_place"})
 
 
 @dataclass(frozen=True)
@@ -459,13 +477,12 @@ class SourceTable:
             ("column", [column.name for column in self.columns]),
             ("silver name", [column.silver_name for column in self.columns if column.silver_name]),
         ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
+            if twice := _repeated(names):
                 self._refuse(f"{kind} {', '.join(twice)} is declared twice; keep one, or rename one")
-            taken = sorted(RESERVED.intersection(names))
-            if taken and kind == "silver name":
+            reserved = RESERVED if kind == "silver name" else RESERVED_IN_BRONZE
+            if taken := sorted(reserved.intersection(names)):
                 self._refuse(
-                    f"silver name {', '.join(taken)} belongs to the platform; give it another with silver=…"
+                    f"{kind} {', '.join(taken)} belongs to the platform, which writes it itself; rename it"
                 )
         if not re.match(r"^(team|user):\S+$|^\S+@\S+$", self.owner):
             self._refuse(
@@ -482,6 +499,10 @@ class SourceTable:
         for name in self.key:
             if not self.by_name[name].silver_name:
                 self._refuse(f"key {name} must go to silver; drop silver=''")
+            if not self.by_name[name].required:
+                self._refuse(
+                    f"key {name} is not required, and rows without it are never merged; add required=True"
+                )
         if isinstance(self.load, Incremental):
             self._must_be_columns("cursor", (self.load.cursor,))
             cursor = self.by_name[self.load.cursor]
@@ -502,14 +523,12 @@ class SourceTable:
                 self._refuse(f"its {role} {name!r} is not a column; declared are {', '.join(self.by_name)}")
 
     def _check_rules(self) -> None:
-        names = [name for name, _, _ in self.every_rule]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            self._refuse(f"rule {', '.join(twice)} is declared twice on one column; keep one")
         for rule in self.rules:
             if not isinstance(rule, Rule):
                 self._refuse(f"unknown rule {rule!r}; write holds(…) for a rule over several columns")
             self._must_be_columns(f"rule {rule.name} names", re.findall(r"{(\w+)}", rule.condition))
+        if twice := _repeated([name for name, _, _ in self.every_rule]):
+            self._refuse(f"rule {', '.join(twice)} is declared twice on one column; keep one")
         for column in self.columns:
             if column.rules and not column.silver_name:
                 self._refuse(f"column {column.name} has a rule but stays in bronze, where none is judged")
@@ -539,6 +558,12 @@ class SourceTable:
     @property
     def personal_columns(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.personal)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """Spark tells no names apart by their case."""
+    folded = [name.casefold() for name in names]
+    return sorted({name for name in names if folded.count(name.casefold()) > 1})
 
 
 def catalogue(*modules: Iterable[SourceTable]) -> tuple[SourceTable, ...]:

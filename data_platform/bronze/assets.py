@@ -55,7 +55,7 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
         retry_policy=RETRIES,
         pool=table.system,
     )
-    def bronze(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def bronze(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with failing_plainly(f"bronze/{table.system}/{table.name} was not loaded"):
             loaded = load(table, connector_for(table, settings), lake_of(settings), settings.commit_rows)
         context.log.info("%s: %s", table.silver_name, loaded.receipt.says)

@@ -40,7 +40,7 @@ def silver_asset(
         retry_policy=RETRIES,
         pool="spark",
     )
-    def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from data_platform.lake.spark import session
         from data_platform.silver.step import refine
 
