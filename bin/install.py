@@ -204,11 +204,11 @@ def copy_dependencies(folder: Path) -> None:
 
 def spark_classes() -> None:
     """The archive with which local Spark sessions start sooner; it fits one Java and one set of jars."""
-    platform = CHECKOUT / "data_platform"
-    made_by = [platform / "silver" / "class_archive.py", platform / "lake" / "spark.py"]
-    # The JVM compares the jars' times too, which are new when they were installed anew.
-    installed = [str((folder / "made-from").stat().st_mtime_ns) for folder in (ENVIRONMENT, JARS)]
-    mark = fingerprint(*installed, files=[TOOLS / "java", *made_by])
+    # The JVM refuses an archive when a jar has another time than it had.
+    used = [*JARS.glob("*.jar"), *ENVIRONMENT.glob("lib/python3.*/site-packages/pyspark/jars/*.jar")]
+    times = sorted(f"{jar.name} {jar.stat().st_mtime_ns}" for jar in used)
+    made_by = CHECKOUT / "data_platform" / "silver" / "class_archive.py"
+    mark = fingerprint(*times, files=[TOOLS / "java", made_by])
     stamp = TOOLS / "spark-classes"
     if (TOOLS / "spark-classes.jsa").exists() and is_stamped(stamp, mark):
         return
