@@ -133,6 +133,10 @@ _TREATMENTS = {
 # --- Rules -----------------------------------------------------------------------------------------------
 
 
+# A column in a rule's condition; some vendors have dots in their names.
+NAMED_COLUMN = re.compile(r"{([\w.]+)}")
+
+
 class Dimension(Enum):
     """What side of quality a rule looks at; the score of a table is made per dimension."""
 
@@ -526,7 +530,13 @@ class SourceTable:
         for rule in self.rules:
             if not isinstance(rule, Rule):
                 self._refuse(f"unknown rule {rule!r}; write holds(…) for a rule over several columns")
-            self._must_be_columns(f"rule {rule.name} names", re.findall(r"{(\w+)}", rule.condition))
+            named = NAMED_COLUMN.findall(rule.condition)
+            self._must_be_columns(f"rule {rule.name}'s", named)
+            for name in named:
+                if not self.by_name[name].silver_name:
+                    self._refuse(
+                        f"rule {rule.name} names {name}, which stays in bronze, where none is judged"
+                    )
         if twice := _repeated([name for name, _, _ in self.every_rule]):
             self._refuse(f"rule {', '.join(twice)} is declared twice on one column; keep one")
         for column in self.columns:

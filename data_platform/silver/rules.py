@@ -5,7 +5,7 @@ import re
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from data_platform.declarations import Column, Rule, Severity, SourceTable
+from data_platform.declarations import NAMED_COLUMN, Column, Rule, Severity, SourceTable
 
 
 def condition(table: SourceTable, rule: Rule, column: Column | None) -> str:
@@ -15,7 +15,7 @@ def condition(table: SourceTable, rule: Rule, column: Column | None) -> str:
         named = column if match[1] == "column" else table.by_name[match[1]]
         return f"`{named.silver_name}`" if named else match[0]
 
-    return re.sub(r"{(\w+)}", silver, rule.condition)
+    return NAMED_COLUMN.sub(silver, rule.condition)
 
 
 def broken(table: SourceTable, severity: Severity) -> SparkColumn:

@@ -79,7 +79,14 @@ REFUSED = {
     ),
     "a rule over a column that is not there": (
         lambda: table(rules=(holds("paid_has_date", "{Paid} is null", "is paid"),)),
-        "table shop.orders: its rule paid_has_date names 'Paid' is not a column; declared are Id, ChangedAt",
+        "table shop.orders: its rule paid_has_date's 'Paid' is not a column; declared are Id, ChangedAt",
+    ),
+    "a rule over a column that silver does not see": (
+        lambda: table(
+            columns=(ID, CHANGED, Column("Raw", STRING, silver="")),
+            rules=(holds("raw_is_short", "length({Raw}) < 9", "is short"),),
+        ),
+        "rule raw_is_short names Raw, which stays in bronze, where none is judged",
     ),
     "two rules of one name on a column": (
         lambda: with_columns(Column("Amount", DOUBLE, rule=(at_least(0), at_least(1)))),

@@ -1,0 +1,375 @@
+"""The shape of a declaration carries every source that the company has, not only those landed so far."""
+
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pytest
+
+from data_platform.declarations import (
+    BINARY,
+    BOOLEAN,
+    DAILY,
+    DATE,
+    DECIMAL,
+    DOUBLE,
+    ERROR,
+    HOURLY,
+    INTEGER,
+    JSON,
+    LIST,
+    ON_CHANGE,
+    STRING,
+    STRUCT,
+    TIMESTAMP,
+    WARN,
+    Column,
+    Erase,
+    Incremental,
+    Mask,
+    Normalise,
+    Personal,
+    Snapshot,
+    SourceTable,
+    Stream,
+    Window,
+    at_least,
+    between,
+    catalogue,
+    days,
+    holds,
+    is_email,
+    not_ahead,
+    not_before,
+    one_of,
+    years,
+)
+from data_platform.lake.schema import arrow_type, bronze_schema
+from data_platform.silver.rules import condition
+from data_platform.sources import salesforce
+from data_platform.sources.catalogue import TABLES, table_named
+
+MONEY = DECIMAL(18, 2)
+CURRENCY = Column("currency", STRING, normalise=Normalise.UPPER, rule=one_of("EUR", "USD", "GBP"))
+BY_UPDATED_AT = Incremental(cursor="updated_at", overlap=timedelta(minutes=15))
+UPDATED_AT = Column("updated_at", TIMESTAMP, required=True)
+NOT_MORE_CLICKS = holds(
+    "clicks_within_impressions", "{clicks} <= {impressions}", "no more clicks than impressions"
+)
+
+
+def declared(
+    system: str, name: str, reads: str, key: tuple[str, ...], *columns: Column, **said
+) -> SourceTable:
+    usual = {"owner": "team:data", "every": DAILY, "keep_for": years(3), "description": f"Sketch of {name}."}
+    return SourceTable(system=system, name=name, reads=reads, key=key, columns=columns, **(usual | said))
+
+
+def key(name: str, personal: Personal | None = None, type_=STRING) -> Column:
+    return Column(name, type_, required=True, personal=personal)
+
+
+APPFLOW = declared(
+    "appflow",
+    "accounts",
+    "raw/salesforce/Account/",
+    ("Id",),
+    *salesforce.ACCOUNTS.columns,
+    load=Snapshot(prefix="raw/salesforce/Account/"),
+    every=ON_CHANGE,
+    keep_for=years(1),
+    restricted=True,
+)
+EXCHANGE_RATES = declared(
+    "api",
+    "exchange_rates",
+    "raw/api-data/exchange_rates/",
+    ("currency", "date"),
+    key("currency"),
+    key("date", type_=DATE),
+    Column("rate", DECIMAL(18, 8), rule=at_least(0)),
+    load=Snapshot(prefix="raw/api-data/exchange_rates/"),
+    keep_for=years(10),
+)
+CUSTOMER_ORDERS = declared(
+    "snowflake",
+    "customer_orders",
+    "RAW_DATA.PUBLIC.CUSTOMER_ORDERS",
+    ("order_id",),
+    key("order_id"),
+    Column("customer_id", STRING, required=True, personal=Personal.CUSTOMER),
+    Column("amount", MONEY, sensitive=True, rule=at_least(0)),
+    Column("order_date", DATE, rule=(not_before(date(2000, 1, 1)), not_ahead(days(1)))),
+    UPDATED_AT,
+    load=BY_UPDATED_AT,
+    every=HOURLY,
+    keep_for=years(7),
+)
+PRODUCT_CATALOG = declared(
+    "snowflake",
+    "product_catalog",
+    "RAW_DATA.PUBLIC.PRODUCT_CATALOG",
+    ("product_id",),
+    key("product_id"),
+    Column("price", MONEY, sensitive=True, rule=at_least(0.01)),
+    Column("category", STRING, rule=one_of("Books", "Toys", "Children's wear")),
+    UPDATED_AT,
+    load=BY_UPDATED_AT,
+)
+FINANCIAL_TRANSACTIONS = declared(
+    "snowflake",
+    "financial_transactions",
+    "RAW_DATA.PUBLIC.FINANCIAL_TRANSACTIONS",
+    ("transaction_id",),
+    key("transaction_id"),
+    Column("journal_id", STRING),
+    Column("debit", MONEY, sensitive=True),
+    Column("credit", MONEY, sensitive=True),
+    CURRENCY,
+    UPDATED_AT,
+    load=BY_UPDATED_AT,
+    every=HOURLY,
+    keep_for=years(10),
+    restricted=True,
+)
+USER_EVENTS = declared(
+    "kafka",
+    "user_events",
+    "user_events",
+    ("event_id",),
+    key("event_id"),
+    Column("user_id", STRING, personal=Personal.USER),
+    Column("device_id", STRING, personal=Personal.DEVICE),
+    Column("ip", STRING, personal=Personal.IP),
+    Column("event_time", TIMESTAMP, rule=not_ahead(timedelta(minutes=5))),
+    Column("properties", JSON, personal=Personal.FREE_TEXT),
+    load=Stream(order="offset"),
+    every=ON_CHANGE,
+    restricted=True,
+)
+ORDER_EVENTS = declared(
+    "kafka",
+    "order_events",
+    "order_events",
+    ("event_id",),
+    key("event_id"),
+    Column(
+        "items",
+        LIST(
+            STRUCT(Column("sku", STRING), Column("quantity", INTEGER), Column("price", MONEY, sensitive=True))
+        ),
+        sensitive=True,
+    ),
+    load=Stream(order="offset"),
+    every=ON_CHANGE,
+    keep_for=years(7),
+)
+INVENTORY_UPDATES = declared(
+    "kafka",
+    "inventory_updates",
+    "inventory_updates",
+    ("event_id",),
+    key("event_id"),
+    Column("warehouse", STRING),
+    Column("payload", BINARY),
+    load=Stream(order="offset"),
+    every=ON_CHANGE,
+)
+CARD_TRANSACTIONS = declared(
+    "kafka",
+    "card_transactions",
+    "card_transactions",
+    ("event_id",),
+    key("event_id"),
+    Column("card_token", STRING, personal=Personal.CARD, mask=Mask.TOKEN),
+    Column("card_last_four", STRING, personal=Personal.CARD, erase=Erase.NULL),
+    Column("amount", MONEY, sensitive=True, rule=at_least(0)),
+    Column(
+        "place",
+        STRUCT(
+            Column("latitude", DOUBLE, personal=Personal.LOCATION),
+            Column("longitude", DOUBLE, personal=Personal.LOCATION),
+        ),
+        personal=Personal.LOCATION,
+    ),
+    load=Stream(order="offset"),
+    every=ON_CHANGE,
+    keep_for=years(10),
+    restricted=True,
+)
+USER_CAMPAIGN = declared(
+    "dynamodb",
+    "user_campaign",
+    "user_Campaign",
+    ("userID", "campaignID"),
+    key("userID", Personal.USER),
+    key("campaignID"),
+    Column("createdAt", TIMESTAMP),
+    Column(
+        "progressDetails",
+        LIST(STRUCT(Column("taskID", STRING), Column("progress", DOUBLE), Column("tags", LIST(STRING)))),
+    ),
+    load=Stream(order="sequence_number"),
+    every=ON_CHANGE,
+)
+CAMPAIGN_INFO = declared(
+    "dynamodb",
+    "campaign_info",
+    "campaignInfo",
+    ("campaignID", "taskID"),
+    key("campaignID"),
+    key("taskID"),
+    Column("createdAt", TIMESTAMP),
+    Column("taskDeadline", TIMESTAMP),
+    load=Stream(order="sequence_number"),
+    every=HOURLY,
+    rules=(
+        holds("deadline_after_creation", "{taskDeadline} > {createdAt}", "is due after it was made", WARN),
+    ),
+)
+FACEBOOK_ADS = declared(
+    "facebook",
+    "facebook_ads",
+    "insights",
+    ("ad_id", "date"),
+    key("ad_id"),
+    Column("ad_name", STRING),
+    Column("campaign_name", STRING),
+    Column("adset_name", STRING),
+    Column("account_currency", STRING, silver="currency", normalise=Normalise.UPPER),
+    Column("clicks", INTEGER, rule=at_least(0)),
+    Column("impressions", INTEGER, rule=at_least(0)),
+    Column("spend", MONEY, sensitive=True, rule=at_least(0)),
+    key("date", type_=DATE),
+    load=Window(day="date", restated=days(28)),
+    rules=(NOT_MORE_CLICKS,),
+)
+GOOGLE_ADS = declared(
+    "google",
+    "google_ads",
+    "ad_group_ad",
+    ("ad_group_ad.ad.id", "segments.date"),
+    Column("ad_group_ad.ad.id", STRING, required=True, silver="ad_id"),
+    Column("ad_group_ad.ad.name", STRING, silver="ad_name"),
+    Column("campaign.name", STRING, silver="campaign_name"),
+    Column("metrics.clicks", INTEGER, silver="clicks", rule=at_least(0)),
+    Column("metrics.impressions", INTEGER, silver="impressions", rule=at_least(0)),
+    Column("metrics.cost_micros", INTEGER, silver="cost_micros", sensitive=True, rule=at_least(0)),
+    Column("customer.currency_code", STRING, silver="currency"),
+    Column("segments.date", DATE, required=True, silver="date"),
+    load=Window(day="segments.date", restated=days(30)),
+    rules=(
+        holds(
+            "clicks_within_impressions",
+            "{metrics.clicks} <= {metrics.impressions}",
+            "no more clicks than impressions",
+        ),
+    ),
+)
+CLEVERTAP_PROFILES = declared(
+    "clevertap",
+    "profiles",
+    "profiles.json",
+    ("identity",),
+    key("identity", Personal.CUSTOMER),
+    Column("email", STRING, personal=Personal.EMAIL, normalise=Normalise.LOWER, rule=is_email()),
+    Column("profileData", JSON, personal=Personal.FREE_TEXT),
+    Column("day", DATE),
+    load=Window(day="day", restated=days(1)),
+)
+CLEVERTAP_EVENTS = declared(
+    "clevertap",
+    "events",
+    "events.json",
+    ("identity", "event", "ts"),
+    key("identity", Personal.CUSTOMER),
+    key("event"),
+    key("ts", type_=TIMESTAMP),
+    Column("day", DATE),
+    Column("event_props", JSON, personal=Personal.FREE_TEXT),
+    load=Window(day="day", restated=days(1)),
+)
+CUSTOMERS = declared(
+    "postgres",
+    "customers",
+    "public.customers",
+    ("customer_id",),
+    key("customer_id", Personal.CUSTOMER),
+    Column("name", STRING, personal=Personal.NAME),
+    Column("is_active", BOOLEAN),
+    UPDATED_AT,
+    load=Stream(order="lsn"),
+    every=HOURLY,
+    keep_for=years(7),
+)
+PAYMENTS = declared(
+    "postgres",
+    "payments",
+    "public.payments",
+    ("payment_id",),
+    key("payment_id"),
+    Column("amount", MONEY, sensitive=True, rule=between(0, 1_000_000_000)),
+    UPDATED_AT,
+    load=BY_UPDATED_AT,
+    every=HOURLY,
+    keep_for=years(10),
+)
+SUBSCRIPTIONS = declared(
+    "mysql",
+    "subscriptions",
+    "app.subscriptions",
+    ("subscription_id",),
+    key("subscription_id", type_=INTEGER),
+    Column("progress", DOUBLE, rule=between(0, 100, ERROR)),
+    UPDATED_AT,
+    load=BY_UPDATED_AT,
+    every=HOURLY,
+    keep_for=years(7),
+)
+SKETCHES = catalogue(
+    salesforce.TABLES,
+    (APPFLOW, EXCHANGE_RATES, CUSTOMER_ORDERS, PRODUCT_CATALOG, FINANCIAL_TRANSACTIONS),
+    (USER_EVENTS, ORDER_EVENTS, INVENTORY_UPDATES, CARD_TRANSACTIONS, USER_CAMPAIGN, CAMPAIGN_INFO),
+    (FACEBOOK_ADS, GOOGLE_ADS, CLEVERTAP_PROFILES, CLEVERTAP_EVENTS, CUSTOMERS, PAYMENTS, SUBSCRIPTIONS),
+)
+
+
+@pytest.mark.parametrize("table", SKETCHES, ids=lambda table: table.silver_name)
+def test_every_source_of_the_company_can_be_declared(table):
+    held = bronze_schema(table)
+    assert held.names[: len(table.columns)] == [column.name for column in table.columns]
+    assert held.names[len(table.columns) :] == ["_batch", "_landed_at", "_op", "_origin", "_rescued"]
+    assert len(table.silver_key) == len(table.key)
+    assert all(column.treatment for column in table.personal_columns)
+    for _, rule, column in table.every_rule:
+        assert "{" not in condition(table, rule, column)
+
+
+def test_inner_shapes_are_held_as_they_are_declared():
+    (tasks,) = (column for column in USER_CAMPAIGN.columns if column.name == "progressDetails")
+    task = pa.struct([("taskID", pa.string()), ("progress", pa.float64()), ("tags", pa.list_(pa.string()))])
+    assert arrow_type(tasks.type) == pa.list_(task)
+    assert str(tasks.type) == "array<struct<taskID:string,progress:double,tags:array<string>>>"
+
+
+def test_a_table_is_found_by_any_of_its_names():
+    for name in ("salesforce.leads", "salesforce/leads", "bronze/salesforce/leads"):
+        assert table_named(name) is salesforce.LEADS
+    with pytest.raises(
+        LookupError, match=r"there is no table 'salesforce.lead'; declared are salesforce.leads, "
+    ):
+        table_named("salesforce.lead")
+
+
+def test_the_catalogue_holds_what_each_system_declares():
+    assert TABLES == salesforce.TABLES
+
+
+def test_what_the_company_promises_of_salesforce_is_declared():
+    promised = {table.name: (table.every, table.keep_for, table.key) for table in salesforce.TABLES}
+    assert promised == {
+        "leads": (HOURLY, years(7), ("Id",)),
+        "opportunities": (HOURLY, years(7), ("Id",)),
+        "accounts": (DAILY, years(7), ("Id",)),
+        "contacts": (DAILY, years(7), ("Id",)),
+    }
+    assert all(table.restricted for table in salesforce.TABLES)
