@@ -40,6 +40,10 @@ _IN_TEXT = {
 }
 
 
+# What delta-rs says of a commit that met another's.
+_LOST = ("oncurrent", "already exists", "changed since last commit")
+
+
 def _next_step(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in _NEXT_STEPS:
         return _NEXT_STEPS[error.errno]
@@ -63,7 +67,7 @@ def explained(uri: str, doing: str) -> Iterator[None]:
     except (LakeError, TableNotFoundError):
         raise
     except CommitFailedError as error:
-        if "oncurrent" in str(error) or "already exists" in str(error):
+        if any(sign in str(error) for sign in _LOST):
             raise CommitLost(
                 f"another run wrote to {uri} while this one was {doing}; nothing of this run was committed since, "
                 "and running it again goes on from the table's position"
