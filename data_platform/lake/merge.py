@@ -21,13 +21,9 @@ class Merge:
     clauses: str
 
 
-def path_of(table: LakeTable) -> str:
-    return table.uri
-
-
 def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
     """The table as it stood when `table` was opened."""
-    return spark.read.format("delta").option("versionAsOf", table.version).load(path_of(table))
+    return spark.read.format("delta").option("versionAsOf", table.version).load(table.uri)
 
 
 def create(
@@ -38,34 +34,38 @@ def create(
         rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
     )
     with commit_says(spark, APP_ID, 1, note.to_json()), _explained(table):
-        writer.save(path_of(table))
+        writer.save(table.uri)
     _confirm(table, note)
 
 
 def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
     """Merge the rows by key, in one commit with the note."""
-    _widen(spark, table, rows)
     view = f"incoming_{uuid4().hex}"
     rows.createOrReplaceTempView(view)
     on = " and ".join(f"t.`{name}` = s.`{name}`" for name in how.key)
     try:
         with commit_says(spark, APP_ID, table.batch + 1, note.to_json()), _explained(table):
-            spark.sql(f"merge into delta.`{path_of(table)}` t using {view} s on {on} {how.clauses}").collect()
+            spark.sql(f"merge into delta.`{table.uri}` t using {view} s on {on} {how.clauses}").collect()
     finally:
         spark.catalog.dropTempView(view)
     _confirm(table, note)
 
 
-def _widen(spark: "SparkSession", table: LakeTable, rows: "DataFrame") -> None:
-    """Add the columns that the rows have and the table has not."""
-    held = {field.name for field in table.delta.schema().fields} if table.delta else set()
-    gained = [
-        f"`{field.name}` {field.dataType.simpleString()}" for field in rows.schema if field.name not in held
-    ]
-    gained = [column for column in gained if not column.startswith("`_bare`")]
-    if gained:
-        with commit_says(spark, APP_ID, None, table.note.to_json() if table.note else "{}"):
-            spark.sql(f"alter table delta.`{path_of(table)}` add columns ({', '.join(gained)})")
+def missing_columns(table: LakeTable, declared: Mapping[str, str]) -> dict[str, str]:
+    """The declared columns, with their types, that the table was made without."""
+    if table.delta is None:
+        return {}
+    held = {field.name for field in table.delta.schema().fields}
+    return {name: kind for name, kind in declared.items() if name not in held}
+
+
+def add_columns(spark: "SparkSession", table: LakeTable, columns: Mapping[str, str]) -> None:
+    """Widen the table; the position is carried on."""
+    if not columns or table.note is None:
+        return
+    listed = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    with commit_says(spark, APP_ID, None, table.note.to_json()), _explained(table):
+        spark.sql(f"alter table delta.`{table.uri}` add columns ({listed})")
 
 
 def _confirm(table: LakeTable, note: Note) -> None:

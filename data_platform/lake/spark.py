@@ -39,7 +39,13 @@ LOCAL = {
 }
 
 # Sessions on one machine live for minutes: quick compilation beats the best one.
-LOCAL_JVM = ("-XX:+UseParallelGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
+LOCAL_JVM = (
+    "-XX:+UseParallelGC",
+    "-XX:-UsePerfData",
+    "-XX:TieredStopAtLevel=1",
+    "-Xlog:disable",
+    f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
+)
 
 # Classes as the JVM has them in memory, written at set-up (silver/class_archive.py): a session starts in half the
 # time. A JVM to which the file does not fit passes over it.

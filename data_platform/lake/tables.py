@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, QueryBuilder, Transaction
+from deltalake import CommitProperties, DataType, DeltaTable, Field, PrimitiveType, QueryBuilder, Transaction
 from deltalake.exceptions import TableNotFoundError
 
 from data_platform.declarations import SourceTable
-from data_platform.lake.errors import PositionMissing, explained
+from data_platform.lake.errors import LakeError, PositionMissing, explained
 from data_platform.lake.receipts import Receipt
 
 # The application whose transaction versions are a table's batches.
@@ -157,8 +157,16 @@ class LakeTable:
                     storage_options=dict(self.storage_options) or None,
                 )
             return self.fresh().create(schema, stats, description)
-        held = {name.name for name in self.delta.schema().fields}
-        gained = [Field.from_arrow(column) for column in schema if column.name not in held]
+        held = {column.name: column.type for column in self.delta.schema().fields}
+        gained = []
+        for column in map(Field.from_arrow, schema):
+            if column.name not in held:
+                gained.append(column)
+            elif column.type != held[column.name]:
+                raise LakeError(
+                    f"{self.uri} holds {column.name} as {_said(held[column.name])}, and it is declared "
+                    f"{_said(column.type)} now; declare it as before, or move the table away to load it from the start"
+                )
         if gained:
             with explained(self.uri, "adding columns to"):
                 self.delta.alter.add_columns(gained, commit_properties=self.carrying())
@@ -193,3 +201,7 @@ class LakeTable:
             raise PositionMissing(f"{self.uri} does not exist yet; load it first")
         with explained(self.uri, "querying"):
             return pa.table(QueryBuilder().register("held", self.delta).execute(sql).read_all())
+
+
+def _said(kind: DataType) -> str:
+    return str(kind.type) if isinstance(kind, PrimitiveType) else kind.to_json()

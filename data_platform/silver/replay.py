@@ -43,7 +43,8 @@ def replay(spark: "SparkSession", table: SourceTable, lake: Lake) -> Replayed:
         F.col("_batch") == F.col("_source_batch")
     ]
     rows = read(spark, bronze).join(F.broadcast(waiting), same_row, "left_semi")
-    judged = conform(table, newest(table, rows), rescued_columns(table, bronze, 0)).persist()
+    judged = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
+    judged = judged.withColumn("_waits", F.lit(True)).persist()
     try:
         good = judged.where(F.size("_reasons") == 0)
         passed = good.count()

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Merge, create, merge, read
+from data_platform.lake.merge import Merge, add_columns, create, merge, missing_columns, read
 from data_platform.lake.tables import Lake, LakeTable, Note
-from data_platform.silver.conformed import conform, cursor_of, newest
+from data_platform.silver.conformed import conform, cursor_of, newest, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,13 +26,13 @@ ATTEMPTS = 3
 class Refined:
     """What a step did: bronze rows read, keys that they came down to, and what became of those."""
 
-    read: int
-    keys: int
-    merged: int
-    quarantined: int
-    deleted: int
     batch: int
     rows: int
+    read: int = 0
+    keys: int = 0
+    merged: int = 0
+    quarantined: int = 0
+    deleted: int = 0
 
     @property
     def says(self) -> str:
@@ -57,28 +57,70 @@ def refine(spark: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) 
     raise AssertionError("unreachable")
 
 
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of one step, each as it stood when the step began: the end of the read is fixed with them."""
+
+    bronze: LakeTable
+    silver: LakeTable
+    quarantine: LakeTable
+
+
 def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) -> Refined:
-    bronze = lake.bronze(table)
+    bronze, silver = lake.bronze(table), lake.silver(table.silver_name)
+    quarantine = lake.silver_quarantine(table.silver_name)
     if not bronze.exists:
         raise LakeError(f"{bronze.uri} does not exist yet; materialize {bronze.name} first")
-    silver, quarantine = lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)
     done = reached(silver, bronze)
-    if silver.exists and done >= bronze.batch:
-        return Refined(0, 0, 0, 0, 0, silver.batch, silver.rows)
+    gained = missing_columns(silver, silver_columns(table))
+    if silver.exists and done >= bronze.batch and not gained:
+        return Refined(silver.batch, silver.rows)
     spark = start()
-    unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
-    judged = conform(table, unread, rescued_columns(table, bronze, done)).persist()
+    for target in (silver, quarantine):
+        add_columns(spark, target, missing_columns(target, silver_columns(table)))
+    counts: dict[str, int] = {}
+    if not silver.exists or done < bronze.batch:
+        unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
+        judged = conform(table, unread, rescued_columns(table, bronze, done))
+        held = _Tables(bronze, silver, quarantine)
+        counts = _merge_judged(spark, table, held, judged, _landed_since(bronze, done))
+    silver = silver.fresh()
+    return Refined(silver.batch, silver.rows, **counts)
+
+
+def _merge_judged(
+    spark: "SparkSession", table: SourceTable, held: _Tables, judged: DataFrame, landed: int
+) -> dict[str, int]:
+    """Quarantine first, with a position of its own: rows that a killed attempt kept back are not looked at again."""
+    judged = _marked_waiting(spark, table, held.quarantine, judged).persist()
     try:
-        receipt = {"read": _landed_since(bronze, done), **_counts(judged)}
-        note = Note({bronze.name: bronze.batch}, receipt)
-        if receipt["quarantined"] or quarantine.rows:
-            unseen = judged.where(F.col("_source_batch") > reached(quarantine, bronze))
-            keep_back(spark, table, quarantine, unseen, note)
-        write_silver(spark, table, silver, judged.where(F.size("_reasons") == 0), note)
+        counts = _counts(judged)
+        is_waited_for = bool(counts.pop("waiting"))
+        note = Note({held.bronze.name: held.bronze.batch}, {"read": landed, **counts})
+        if counts["quarantined"] or is_waited_for:
+            unseen = judged.where(F.col("_source_batch") > reached(held.quarantine, held.bronze))
+            keep_back(spark, table, held.quarantine, unseen, note)
+        write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note)
     finally:
         judged.unpersist()
-    silver = silver.fresh()
-    return Refined(**receipt, batch=silver.batch, rows=silver.rows)
+    return {"read": landed, **counts}
+
+
+def _marked_waiting(
+    spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame
+) -> DataFrame:
+    """Rows of which an older version waits in quarantine are marked `_waits`; mostly there are none."""
+    if not quarantine.rows:
+        return judged.withColumn("_waits", F.lit(False))
+    key = list(table.silver_key)
+    waiting = read(spark, quarantine).select(*key).distinct().withColumn("_waits", F.lit(True))
+    marked = judged.join(F.broadcast(waiting), key, "left")
+    return marked.select(*judged.columns, F.coalesce("_waits", F.lit(False)).alias("_waits"))
+
+
+def silver_columns(table: SourceTable) -> dict[str, str]:
+    """The columns that silver has of what is declared, with their Spark types."""
+    return {column.silver_name: spark_type(column.type) for column in table.columns if column.silver_name}
 
 
 def reached(table: LakeTable, source: LakeTable) -> int:
@@ -111,6 +153,7 @@ def _counts(judged: DataFrame) -> dict[str, int]:
         F.count_if(good).alias("merged"),
         F.count_if(~good).alias("quarantined"),
         F.count_if(good & F.col("is_deleted")).alias("deleted"),
+        F.count_if(F.col("_waits")).alias("waiting"),
     ).collect()
     return {name: int(value) for name, value in counted[0].asDict().items()}
 
@@ -119,7 +162,7 @@ def write_silver(
     spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note
 ) -> None:
     """Merge rows that passed; the newest version of a key wins, whatever the order they come in."""
-    rows = _stamped(good.drop("_reasons"), silver)
+    rows = _stamped(good.drop("_reasons", "_waits"), silver)
     if not silver.exists:
         create(spark, silver, rows.drop("_bare"), note, _stats(table))
         return
@@ -138,9 +181,10 @@ def keep_back(
     spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame, note: Note
 ) -> None:
     """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes."""
-    rows = _stamped(judged.drop("_bare"), quarantine)
+    concerned = judged.where((F.size("_reasons") > 0) | F.col("_waits"))
+    rows = _stamped(concerned.drop("_bare", "_waits"), quarantine)
     if not quarantine.exists:
-        create(spark, quarantine, rows.where(F.size("_reasons") > 0), note, _stats(table))
+        create(spark, quarantine, rows, note, _stats(table))
         return
     newer = _newer(table)
     clauses = f"""
