@@ -18,6 +18,8 @@ from benchmarks.loads.job import Job
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 OURS = sys.executable
+# A developer's own settings must not lead a load elsewhere.
+OWN_SETTINGS = ("AWS_", "DAGSTER_", "DATA_PLATFORM_", "LAKE_", "SALESFORCE_", "SPARK_", "WAREHOUSE")
 PEERS = str(CHECKOUT / ".venv-bench" / "bin" / "python")
 
 
@@ -68,7 +70,9 @@ def empty_folder() -> Iterator[Path]:
 
 def start(side: Side, job: Job, folder: Path) -> Run:
     """One load in a process of its own, into a folder that may hold earlier ones."""
-    environment = os.environ | dict(side.settings) | {"DATA_PLATFORM_HOME": str(folder)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    environment |= side.settings
+    environment |= {"DATA_PLATFORM_HOME": str(folder), "LAKE_URI": str(folder / "lake")}
     told = json.dumps(asdict(job) | {"folder": str(folder)})
     begun = time.perf_counter()
     ended = subprocess.run(
