@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
-from deltalake import CommitProperties, DataType, DeltaTable, Field, PrimitiveType, QueryBuilder, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, QueryBuilder, Transaction
 from deltalake.exceptions import TableNotFoundError
 
 from data_platform.declarations import SourceTable
@@ -157,21 +157,22 @@ class LakeTable:
                     storage_options=dict(self.storage_options) or None,
                 )
             return self.fresh().create(schema, stats, description)
-        held = {column.name: column.type for column in self.delta.schema().fields}
-        gained = []
-        for column in map(Field.from_arrow, schema):
-            if column.name not in held:
-                gained.append(column)
-            elif column.type != held[column.name]:
-                raise LakeError(
-                    f"{self.uri} holds {column.name} as {_said(held[column.name])}, and it is declared "
-                    f"{_said(column.type)} now; declare it as before, or move the table away to load it from the start"
-                )
+        held = pa.schema(self.delta.schema().to_arrow())
+        self._refuse_changed_types(held, schema)
+        gained = [Field.from_arrow(column) for column in schema if column.name not in held.names]
         if gained:
             with explained(self.uri, "adding columns to"):
                 self.delta.alter.add_columns(gained, commit_properties=self.carrying())
             return self.fresh()
         return self
+
+    def _refuse_changed_types(self, held: pa.Schema, declared: pa.Schema) -> None:
+        for column in declared:
+            if column.name in held.names and column.type != held.field(column.name).type:
+                raise LakeError(
+                    f"{self.uri} holds {column.name} as {held.field(column.name).type}, and it is declared "
+                    f"{column.type} now; declare it as before, or move the table away to load it from the start"
+                )
 
     def carrying(self, note: Note | None = None, batch: int | None = None) -> CommitProperties:
         """The properties of a commit: the given note, or the position that the table holds already."""
@@ -201,7 +202,3 @@ class LakeTable:
             raise PositionMissing(f"{self.uri} does not exist yet; load it first")
         with explained(self.uri, "querying"):
             return pa.table(QueryBuilder().register("held", self.delta).execute(sql).read_all())
-
-
-def _said(kind: DataType) -> str:
-    return str(kind.type) if isinstance(kind, PrimitiveType) else kind.to_json()
