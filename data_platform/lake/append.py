@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -101,8 +102,9 @@ class Appender:
     def commit(self, note: Note) -> int:
         """Make the rows count, with the position after them; returns the batch that they are."""
         self._flush()
-        for file in self._files:
-            file.writer.close()
+        with explained(self.table.uri, "writing to"):
+            for file in self._files:
+                file.writer.close()
         with explained(self.table.uri, "committing to"):
             self.delta.create_write_transaction(
                 [self._action(file) for file in self._files],
@@ -122,11 +124,13 @@ class Appender:
         return committed
 
     def discard(self) -> None:
-        """Forget what was not committed."""
+        """Forget what was not committed; a file that can't be removed now is left to vacuum."""
         self._waiting, self._waiting_rows = [], 0
         for file in self._files:
-            file.writer.close()
-            self._filesystem.delete_file(file.path)
+            with suppress(OSError):
+                file.writer.close()
+            with suppress(OSError):
+                self._filesystem.delete_file(file.path)
         self._files = []
 
     def _flush(self) -> None:

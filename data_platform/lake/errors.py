@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 
 class LakeError(Exception):
@@ -26,6 +26,7 @@ _NEXT_STEPS = {
     errno.EPERM: "the folder can't be written by this user: give it the right to, or set LAKE_URI elsewhere",
     errno.EROFS: "the file system is read-only: mount it for writing, or set LAKE_URI elsewhere",
     errno.ENOTDIR: "a file stands where a folder should be: move it away, or set LAKE_URI elsewhere",
+    errno.ENOENT: "a file that its log names is gone: restore it, or move the table away to load it from the start",
     errno.EEXIST: "a file stands where a folder should be: move it away, or set LAKE_URI elsewhere",
 }
 # delta-rs hands an operating system's error on as text.
@@ -35,6 +36,7 @@ _IN_TEXT = {
     "Permission denied": errno.EACCES,
     "os error 13": errno.EACCES,
     "Read-only file system": errno.EROFS,
+    "No such file": errno.ENOENT,
     "os error 20": errno.ENOTDIR,
     "Not a directory": errno.ENOTDIR,
 }
@@ -64,7 +66,7 @@ def explained(uri: str, doing: str) -> Iterator[None]:
     """Errors of the file system and of Delta, as ours."""
     try:
         yield
-    except (LakeError, TableNotFoundError):
+    except LakeError:
         raise
     except CommitFailedError as error:
         if any(sign in str(error) for sign in _LOST):
@@ -73,7 +75,10 @@ def explained(uri: str, doing: str) -> Iterator[None]:
                 "and running it again goes on from the table's position"
             ) from error
         raise LakeError(f"{doing} {uri} failed: {_next_step(error)} ({_first_line(error)})") from error
-    except (OSError, DeltaError) as error:
+    except Exception as error:
+        # A query that fails has no kind of its own.
+        if not isinstance(error, OSError | DeltaError) and type(error) is not Exception:
+            raise
         raise LakeError(f"{doing} {uri} failed: {_next_step(error)} ({_first_line(error)})") from error
 
 
