@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.loads.job import Job
 from benchmarks.result import Result
-from benchmarks.turns import CHECKOUT, OURS, Side, peak_mb, process_seconds, seconds, take_turns
+from benchmarks.turns import CHECKOUT, OURS, Side, cpu_seconds, peak_mb, process_seconds, seconds, take_turns
 
 ROUNDS = 3
 
@@ -21,6 +21,7 @@ def measure() -> Result:
         peak_mb=peak_mb(runs),
         details={
             "seconds_from_process_start": process_seconds(runs),
+            "cpu_seconds": cpu_seconds(runs),
             "dagster_definitions_validate_seconds": median(validate() for _ in range(ROUNDS)),
             "assets": runs[-1].details["assets"],
         },

@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 from benchmarks.loads.job import Job
 from benchmarks.result import Result
 from benchmarks.salesforce import TABLE, org_with
-from benchmarks.turns import Side, empty_folder, peak_mb, process_seconds, seconds, start
+from benchmarks.turns import Side, cpu_seconds, empty_folder, peak_mb, process_seconds, seconds, start
 
 LEADS = 200_000
 ROUNDS = 5
@@ -31,6 +31,7 @@ def measure() -> Result:
         rows=org.leads,
         details={
             "seconds_from_process_start": process_seconds(runs),
+            "cpu_seconds": cpu_seconds(runs),
             "first_load_seconds": first.seconds,
             "slowest": max(run.seconds for run in runs),
             "rows_read_again": runs[-1].details["overlap"],
