@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from data_platform.connectors.base import SourceError
-from data_platform.declarations import Severity
-from data_platform.lake.errors import LakeError
+from data_platform.declarations import SourceTable
+from data_platform.lake.errors import LakeError, PositionMissing
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import LakeTable
 from data_platform.settings import CHECKOUT, Settings, dagster_home
@@ -37,9 +41,22 @@ def app() -> None:
 
     try:
         commands()
+    except (KeyError, IndexError):
+        # Lookups too, and none that we foresaw.
+        raise
     except (LakeError, SourceError, LookupError, DemoFailed) as error:
-        Console(stderr=True).print(f"[red]{error.args[0] if error.args else error}[/red]", soft_wrap=True)
-        raise SystemExit(1) from None
+        told = str(error)
+    except ValidationError as error:
+        told = "\n".join(_wrong_settings(error))
+    Console(stderr=True).print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(1)
+
+
+def _wrong_settings(error: ValidationError) -> Iterator[str]:
+    """Without the value, which may be a secret."""
+    for wrong in error.errors(include_input=False):
+        name = "_".join(map(str, wrong["loc"])).upper()
+        yield f"the setting {name} can't be used: {wrong['msg']}; correct it in the environment or in .env"
 
 
 @commands.command()
@@ -58,7 +75,10 @@ def ui() -> None:
     raise SystemExit(subprocess.call([sys.executable, "-m", "dagster", "dev"]))
 
 
-@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+# Help is asked of the sandbox itself.
+@commands.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
 def sandbox(context: typer.Context) -> None:
     """Servers that stand in for the vendors: up, down, status, advance, misbehave."""
     done = subprocess.run([sys.executable, "-m", "sandbox", *context.args], cwd=CHECKOUT, check=False)  # noqa: S603
@@ -72,10 +92,11 @@ def tables() -> None:
 
     lake = lake_of(Settings())
     shown = _table()
-    for name in ("table", "read up to", "last load", "bronze", "silver", "kept back", "receipt", "score"):
-        shown.add_column(
-            name, justify="right" if name in ("bronze", "silver", "kept back", "score") else "left"
-        )
+    for name in ("table", "read up to", "last load", "bronze", "silver", "kept", "receipt", "score"):
+        is_number = name in ("bronze", "silver", "kept", "score")
+        # A narrow terminal folds the dates.
+        may_fold = name in ("read up to", "last load")
+        shown.add_column(name, justify="right" if is_number else "left", no_wrap=not may_fold)
     for table in TABLES:
         bronze, quality = lake.bronze(table), quality_of(table, lake)
         shown.add_row(
@@ -122,6 +143,11 @@ def set_position(
     if not isinstance(wanted, dict | None):
         raise LookupError(f"a position is a JSON object or null, and {to!r} is neither")
     held = lake.bronze(table) if layer == "bronze" else lake.silver(table.silver_name)
+    if missing := sorted(set(_position_now(held) if wanted else ()) - set(wanted or ())):
+        raise LookupError(
+            f"the position of {held.name} says {', '.join(missing)} too, and {to} does not; "
+            f"`data-platform position show {name}` prints a whole one"
+        )
     held.set_position(wanted or {})
     console.print(f"{held.name} goes on from {json.dumps(wanted)}", soft_wrap=True)
 
@@ -151,20 +177,13 @@ def show_quarantine(name: TableName, limit: Annotated[int, typer.Option(min=1)] 
     if not held.rows:
         console.print(f"Nothing of {name} is in quarantine.")
         return
-    judged = [
-        column.silver_name
-        for _, rule, column in table.every_rule
-        if column and rule.severity is Severity.ERROR
-    ]
-    columns = list(dict.fromkeys((*table.silver_key, *filter(None, judged))))
+    newest = held.query(f"select * from held order by _source_batch desc limit {limit}").to_pylist()
+    reasons = {reason for row in newest for reason in row["_reasons"]}
+    columns = list(dict.fromkeys((*table.silver_key, *_judged_by(table, reasons))))
     shown = _table(f"{held.rows:,} rows in quarantine")
     for column in (*columns, "reasons", "batch"):
-        shown.add_column(column)
-    wanted = ", ".join(f'"{column}"' for column in columns)
-    answer = held.query(
-        f"select {wanted}, _reasons, _source_batch from held order by _source_batch desc limit {limit}"
-    )
-    for row in answer.to_pylist():
+        shown.add_column(column, overflow="fold", no_wrap=column in table.silver_key)
+    for row in newest:
         shown.add_row(
             *(str(row[column]) for column in columns), ", ".join(row["_reasons"]), str(row["_source_batch"])
         )
@@ -186,6 +205,24 @@ def replay_quarantine(name: TableName) -> None:
     )
 
 
+def _position_now(held: LakeTable) -> Iterable[str]:
+    """What the position that is to be replaced says; nothing where it is lost."""
+    try:
+        return held.position or ()
+    except PositionMissing:
+        return ()
+
+
+def _judged_by(table: SourceTable, rules: set[str]) -> Iterator[str]:
+    """The silver columns that these rules look at."""
+    for name, rule, column in table.every_rule:
+        if name in rules:
+            named = [
+                table.by_name[other] for other in re.findall(r"{(\w+)}", rule.condition) if other != "column"
+            ]
+            yield from (each.silver_name for each in (column, *named) if each and each.silver_name)
+
+
 def _by_reason(held: LakeTable, reasons: str) -> list[tuple[str, int]]:
     if not held.rows:
         return []
@@ -194,7 +231,14 @@ def _by_reason(held: LakeTable, reasons: str) -> list[tuple[str, int]]:
 
 
 def _table(title: str | None = None) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _verdict(held: LakeTable) -> str:
@@ -207,9 +251,9 @@ def _verdict(held: LakeTable) -> str:
 def _short_position(held: LakeTable) -> str:
     """The part of a position that a person follows."""
     told = held.position or {}
-    return str(told.get("until") or told.get("cursor") or (json.dumps(told) if told else "")).removesuffix(
-        ":00Z"
-    )
+    if "until" in told:
+        return f"{datetime.fromisoformat(told['until']):%d %b %H:%M}"
+    return json.dumps(told) if told else ""
 
 
 if __name__ == "__main__":

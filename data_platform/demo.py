@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import dagster as dg
@@ -58,13 +59,9 @@ def show() -> None:
 
 def _sandbox_ready(console: Console) -> bool:
     """Start the sandbox; where the demo ran before, let a day go by in it. True then."""
-    if "SALESFORCE_LOGIN_URL" in os.environ:
-        raise DemoFailed(
-            "the demo runs on the sandbox, and SALESFORCE_LOGIN_URL points elsewhere; unset the SALESFORCE_… "
-            "settings, or run your own org with `dagster dev`"
-        )
     with console.status("Starting the sandbox: one company, and a Salesforce server over TLS"):
         _sandbox("up")
+        _must_be_the_sandbox(Settings())
         is_later = lake_of(Settings()).bronze(TABLES[0]).rows > 0
         if is_later:
             _sandbox("advance")
@@ -74,6 +71,15 @@ def _sandbox_ready(console: Console) -> bool:
         else "[bold]The sandbox is up:[/bold] one company, and a Salesforce server over TLS."
     )
     return is_later
+
+
+def _must_be_the_sandbox(settings: Settings) -> None:
+    """Nobody's own org is loaded by a demo, wherever its settings come from."""
+    if urlsplit(settings.salesforce_login_url or "").hostname != "127.0.0.1":
+        raise DemoFailed(
+            "the demo runs on the sandbox, and the SALESFORCE_… settings in the environment or in .env point "
+            "elsewhere; unset them, or load your own org from the UI (`make ui`)"
+        )
 
 
 def _sandbox(*command: str) -> None:
@@ -165,7 +171,14 @@ def _printing_to(log: Path) -> Iterator[None]:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _tell_tables(console: Console, lake: Lake, ran: dict[str, dict[str, Any]], is_later: bool) -> None:
