@@ -21,9 +21,10 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
 
     Rows without a key can't be told apart, so each of them stays, to be quarantined.
     """
-    keyless = reduce(or_, (F.col(name).isNull() for name in table.key))
-    order = [F.col(column.name).desc_nulls_last() for column in cursors(table)]
-    latest = Window.partitionBy(*table.key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
+    key = [F.col(f"`{name}`") for name in table.key]
+    keyless = reduce(or_, (column.isNull() for column in key))
+    order = [F.col(f"`{column.name}`").desc_nulls_last() for column in cursors(table)]
+    latest = Window.partitionBy(*key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
     return (
         bronze.withColumn("_place", F.row_number().over(latest))
         .where((F.col("_place") == 1) | keyless)
@@ -47,19 +48,16 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
     `_bare` marks a deletion of which the source told nothing but the key.
     `rescued` names the columns of which some value landed in `_rescued` before they were declared.
     """
-    told = [
-        column.name
-        for column in table.columns
-        if column.name not in table.key and column not in cursors(table)
-    ]
-    bare = F.coalesce(*(F.col(name).cast("string") for name in told)).isNull() if told else F.lit(False)
+    told = [F.col(f"`{column.name}`").cast("string") for column in _told_by(table)]
+    deleted = F.col("_op") == "delete"
+    bare = (deleted & F.coalesce(*told).isNull()) if told else F.lit(False)
     shaped = rows.select(
         *(
             _conformed(column, column.name in rescued).alias(column.silver_name)
             for column in table.columns
             if column.silver_name
         ),
-        (F.col("_op") == "delete").alias("is_deleted"),
+        deleted.alias("is_deleted"),
         F.col("_batch").alias("_source_batch"),
         "_landed_at",
         bare.alias("_bare"),
@@ -67,6 +65,12 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
     return shaped.withColumns(
         {"_warnings": broken(table, Severity.WARN), "_reasons": broken(table, Severity.ERROR)}
     )
+
+
+def _told_by(table: SourceTable) -> list[Column]:
+    """The columns that silver takes from a row beside what tells it from others and orders it."""
+    known = {*table.key, *(column.name for column in cursors(table))}
+    return [column for column in table.columns if column.silver_name and column.name not in known]
 
 
 def _conformed(column: Column, rescued: bool) -> SparkColumn:

@@ -19,13 +19,19 @@ def condition(table: SourceTable, rule: Rule, column: Column | None) -> str:
 
 
 def broken(table: SourceTable, severity: Severity) -> SparkColumn:
-    """The names of the rules of this severity that a row breaks; a deletion has nothing left to judge."""
+    """The names of the rules of this severity that a row breaks; of a deletion, only its key is judged."""
     verdicts = [
-        F.when(~F.coalesce(F.expr(condition(table, rule, column)), F.lit(True)), F.lit(name))
+        F.when(
+            _judged(table, column) & ~F.coalesce(F.expr(condition(table, rule, column)), F.lit(True)),
+            F.lit(name),
+        )
         for name, rule, column in table.every_rule
         if rule.severity is severity
     ]
-    none = F.array().cast("array<string>")
     if not verdicts:
-        return none
-    return F.when(F.col("is_deleted"), none).otherwise(F.array_compact(F.array(*verdicts)))
+        return F.array().cast("array<string>")
+    return F.array_compact(F.array(*verdicts))
+
+
+def _judged(table: SourceTable, column: Column | None) -> SparkColumn:
+    return F.lit(True) if column and column.name in table.key else ~F.col("is_deleted")
