@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction
 from data_platform.lake.errors import CommitLost, explained
 from data_platform.lake.tables import APP_ID, LakeTable, Note
 
-ROW_GROUP_ROWS = 50_000
+ROW_GROUP_ROWS = 25_000
 FILE_ROWS = 1_000_000
 
 

@@ -1,7 +1,7 @@
 """Makes the class archive with which local Spark sessions start (`lake.spark.CLASS_ARCHIVE`).
 
 `python -m data_platform.silver.class_archive` is part of the set-up: it refines a row of one table, twice, so that
- the classes of a first write and of a merge are in it.
+the classes of a first write and of a merge are in it.
 """
 
 import tempfile
