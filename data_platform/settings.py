@@ -31,15 +31,20 @@ def dagster_home() -> Path:
     return folder
 
 
+def _system(name: str) -> str:
+    """The system that a setting is about: its first word."""
+    return name.split("_")[0]
+
+
 class _SandboxSource(PydanticBaseSettingsSource):
-    """The sandbox's addresses, for each system of which nothing is set elsewhere."""
+    """The sandbox's addresses, for each system of which no address or credential is set elsewhere."""
 
     def __call__(self) -> dict[str, Any]:
         written = DotEnvSettingsSource(
             self.settings_cls, env_file=home_folder() / "sandbox" / "sandbox.env"
         )()
-        chosen = {name.split("_")[0] for name in self.current_state if "_" in name}
-        return {name: value for name, value in written.items() if name.split("_")[0] not in chosen}
+        chosen = {_system(name) for name in written if name in self.current_state}
+        return {name: value for name, value in written.items() if _system(name) not in chosen}
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         raise NotImplementedError
