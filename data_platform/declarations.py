@@ -198,7 +198,9 @@ def between(least: float, most: float, severity: Severity = ERROR) -> Rule:
 
 
 def one_of(*values: str, severity: Severity = WARN) -> Rule:
-    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    # Spark takes two quotes for the end of one text and the start of the next.
+    escaped = (value.replace("\\", "\\\\").replace("'", "\\'") for value in values)
+    listed = ", ".join(f"'{value}'" for value in escaped)
     return Rule("one_of", f"{{column}} in ({listed})", f"is one of {', '.join(values)}", severity=severity)
 
 

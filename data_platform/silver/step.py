@@ -72,6 +72,11 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
     if not bronze.exists:
         raise LakeError(f"{bronze.uri} does not exist yet; materialize {bronze.name} first")
     done = reached(silver, bronze)
+    if done > bronze.batch:
+        raise LakeError(
+            f"{silver.uri} was brought up to batch {done} of {bronze.name}, which has only {bronze.batch}: it was made "
+            f"anew since. To refine all of it, move {silver.uri} and {quarantine.uri} away"
+        )
     gained = missing_columns(silver, silver_columns(table))
     if silver.exists and done >= bronze.batch and not gained:
         return Refined(silver.batch, silver.rows)
