@@ -193,12 +193,15 @@ def show_quarantine(name: TableName, limit: Annotated[int, typer.Option(min=1)] 
 @quarantine.command("replay")
 def replay_quarantine(name: TableName) -> None:
     """Judge a table's kept rows by today's declaration; what passes lands in silver, once."""
+    from data_platform.demo import printing_to
     from data_platform.lake.spark import session
     from data_platform.silver.replay import replay
 
     settings = Settings()
     table = table_named(name)
-    with console.status("Replaying"):
+    # A descriptor of its own, since the JVM's words go to a file.
+    shown = Console(file=os.fdopen(os.dup(1), "w"))
+    with shown.status("Replaying"), printing_to(settings.home / "replay.log"):
         done = replay(session(settings), table, lake_of(settings))
     console.print(
         f"{done.passed:,} rows of {name} now pass and are in silver; {done.kept:,} stay in quarantine."

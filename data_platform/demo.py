@@ -126,7 +126,7 @@ def _run_chain(settings: Settings, console: Console) -> dict[str, dict[str, Any]
     """Run the whole chain in this process; what the machinery prints goes to a file."""
     log = settings.home / "demo.log"
     progress = _Progress(console)
-    with progress.status, _printing_to(log):
+    with progress.status, printing_to(log):
         from data_platform.automation.jobs import WHOLE_CHAIN
         from data_platform.definitions import defs
 
@@ -151,7 +151,7 @@ def _failures(ended: dg.ExecuteInProcessResult) -> Iterator[str]:
 
 
 @contextmanager
-def _printing_to(log: Path) -> Iterator[None]:
+def printing_to(log: Path) -> Iterator[None]:
     """Standard output and error of this process and its children, into a file for a while."""
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -241,7 +241,7 @@ def _tell_next(console: Console, settings: Settings, seconds: float) -> None:
     console.print(f"\nDone in {seconds:.0f} s. What to do next:")
     console.print("  [bold]make demo[/bold]   again: a day goes by, and only the change is moved")
     console.print("  [bold]make ui[/bold]     Dagster's UI, with this run in it, on http://localhost:3000")
-    console.print("  [bold]data-platform tables[/bold] and [bold]data-platform quarantine list[/bold]")
+    console.print("  [bold].venv/bin/data-platform tables[/bold], or [bold]… quarantine list[/bold]")
     console.print("  ask the marts yourself:")
     console.print(
         f"    .venv/bin/python -c \"import duckdb; print(duckdb.connect('{_short(settings.duckdb_file)}', "
