@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     spark_remote: str | None = None
     spark_master: str = "local[2]"
     spark_driver_memory: str = "2g"
-    warehouse: Literal["duckdb", "redshift", "snowflake"] = "duckdb"
+    warehouse: Literal["duckdb"] = "duckdb"
 
     # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
     aws_endpoint_url: str | None = None

@@ -31,7 +31,7 @@ def up(
     is_same = state is not None and all(getattr(state, name) == value for name, value in asked.items())
     if state and processes.running(state):
         if not is_same:
-            raise SandboxError("the sandbox is up with another company; `python -m sandbox down` first")
+            raise SandboxError("the sandbox is up with another company; `data-platform sandbox down` first")
         console.print(f"The sandbox is up already; its addresses are in {environment_file()}", soft_wrap=True)
         return
     if state is None:
@@ -60,7 +60,7 @@ def status() -> None:
     state = State.load()
     told = processes.running(state)
     if state is None or told is None:
-        console.print("The sandbox is not up; start it with `python -m sandbox up`.")
+        console.print("The sandbox is not up; start it with `data-platform sandbox up`.")
         raise typer.Exit(1)
     table = Table(show_header=False)
     table.add_row("Salesforce", f"https://127.0.0.1:{state.port}")
@@ -90,7 +90,7 @@ def misbehave(
     """Make the Salesforce server go wrong, or change what it holds. See sandbox/salesforce/control.py."""
     state = _begun()
     if not processes.running(state):
-        raise SandboxError("the sandbox is not up; start it with `python -m sandbox up`")
+        raise SandboxError("the sandbox is not up; start it with `data-platform sandbox up`")
     answer = processes.ask(state, command, **dict(_argument(each) for each in arguments or ()))
     console.print_json(json.dumps(answer))
 
@@ -98,7 +98,7 @@ def misbehave(
 def _begun() -> State:
     state = State.load()
     if state is None:
-        raise SandboxError("there is no sandbox yet; start it with `python -m sandbox up`")
+        raise SandboxError("there is no sandbox yet; start it with `data-platform sandbox up`")
     return state
 
 

@@ -48,5 +48,5 @@ def at_its_port(world: World, state: State) -> SalesforceServer:
 if __name__ == "__main__":
     remembered = State.load()
     if remembered is None:
-        raise SystemExit("there is no sandbox yet; start it with `python -m sandbox up`")
+        raise SystemExit("there is no sandbox yet; start it with `data-platform sandbox up`")
     serve(remembered)

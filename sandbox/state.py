@@ -1,6 +1,7 @@
 """What the sandbox remembers between its processes, below `<home>/sandbox/`."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ class State:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Secrets of the sandbox are nobody else's either."""
+    """Secrets of the sandbox are nobody else's either; who reads the file meanwhile sees the old one whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(text)
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.replace(file)

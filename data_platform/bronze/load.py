@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -73,6 +74,7 @@ class _Load:
         self.receipt = Receipt()
         self.rejected: list[Rejected] = []
         self.appender = Appender(self.held)
+        self.first_batch = self.appender.batch
 
     def run(self, connector: Connector) -> Loaded:
         landed = LandedTable(self.table, self.held)
@@ -88,7 +90,9 @@ class _Load:
         return Loaded(self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes)
 
     def _read(self, part: Part, landed: LandedTable) -> None:
-        seen = landed.rows_like(part.identity, part.since) if part.may_repeat else Seen(part.identity, None)
+        # Without a position all is read again, and rows that are there have landed before.
+        may_repeat = part.may_repeat or landed.position is None
+        seen = landed.rows_like(part.identity, part.since) if may_repeat else Seen(part.identity, None)
         before = self.receipt.accounted
         if part.offered is None or self.receipt.offered is None:
             self.receipt.offered = None
@@ -104,12 +108,22 @@ class _Load:
 
     def _take(self, batch: Batch, seen: Seen) -> None:
         fresh = seen.without(batch.rows)
+        rejected = [record for record in batch.rejected if record.origin not in self._kept_back]
         self.appender.write(fresh)
-        self.rejected.extend(batch.rejected)
+        self.rejected.extend(rejected)
         self.receipt.landed += fresh.num_rows
-        self.receipt.overlap += batch.rows.num_rows - fresh.num_rows
-        self.receipt.quarantined += len(batch.rejected)
+        self.receipt.overlap += batch.rows.num_rows - fresh.num_rows + len(batch.rejected) - len(rejected)
+        self.receipt.quarantined += len(rejected)
         self.receipt.rescued += fresh.num_rows - fresh.column("_rescued").null_count
+
+    @cached_property
+    def _kept_back(self) -> set[str]:
+        """The records that earlier loads put into quarantine, which an overlap shows again."""
+        held = self.lake.quarantine(self.table)
+        if not held.exists:
+            return set()
+        earlier = held.query(f"select _origin from held where _batch < {self.first_batch}")
+        return set(earlier.column("_origin").to_pylist())
 
     def _settle(self, part: Part, read: int) -> None:
         """Where fewer (or more) rows came than were counted, count again: rows move while they are read."""
@@ -122,7 +136,8 @@ class _Load:
     def _finish(self, offer: Offer) -> None:
         """The last commit carries the final position. A load that found nothing leaves no commit."""
         self.receipt.complete = True
-        if self.receipt.landed or self.rejected or offer.renew:
+        has_no_position = self.held.position is None and self.held.rows > 0
+        if self.receipt.landed or self.rejected or offer.renew or has_no_position:
             self._commit(offer.position)
 
     def _commit(self, position: Position) -> None:
@@ -130,13 +145,13 @@ class _Load:
         self.appender.commit(Note(position, self.receipt.as_dict()))
 
     def _quarantine(self, position: Position) -> None:
-        """Rejected records go first; those that a killed attempt at this batch wrote already are not written again."""
+        """Rejected records go first; those that a killed attempt wrote already are not written again."""
         if not self.rejected:
             return
         held = self.lake.quarantine(self.table).create(REJECTED_SCHEMA, ("_batch", "_landed_at"))
         written = set()
         if held.batch:
-            again = held.query(f"select _origin from held where _batch >= {self.appender.batch}")
+            again = held.query(f"select _origin from held where _batch >= {self.first_batch}")
             written = set(again.column("_origin").to_pylist())
         fresh = [rejected for rejected in self.rejected if rejected.origin not in written]
         self.rejected = []

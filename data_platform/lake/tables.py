@@ -4,7 +4,7 @@ Reading goes through delta-rs; nothing here starts a JVM.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,6 +41,19 @@ class Note:
         if not isinstance(written, dict) or "position" not in written:
             return None
         return cls(written["position"], written.get("receipt", {}))
+
+
+def _in_force(history: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The commits, newest first, but for those that a RESTORE undid: their rows are gone, and so is their position."""
+    ceiling: int | None = None
+    for commit in history:
+        if ceiling is not None and commit["version"] > ceiling:
+            continue
+        restored = commit.get("operationParameters", {}).get("version")
+        if commit.get("operation") == "RESTORE" and restored is not None:
+            ceiling = int(restored)
+            continue
+        yield commit
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ class LakeTable:
             return None
         with explained(self.uri, "reading the history of"):
             for limit in (1, 50, None):
-                for commit in self.delta.history(limit):
+                for commit in _in_force(self.delta.history(limit)):
                     if note := Note.from_commit(commit):
                         return note
         if self.rows:

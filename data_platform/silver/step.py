@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -96,15 +98,17 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
 def _merge_judged(
     spark: "SparkSession", table: SourceTable, held: _Tables, judged: DataFrame, landed: int
 ) -> dict[str, int]:
-    """Quarantine first, with a position of its own: rows that a killed attempt kept back are not looked at again."""
+    """Quarantine first, with a position of its own: what a killed attempt kept back is not kept back twice."""
     judged = _marked_waiting(spark, table, held.quarantine, judged).persist()
     try:
         counts = _counts(judged)
         is_waited_for = bool(counts.pop("waiting"))
         note = Note({held.bronze.name: held.bronze.batch}, {"read": landed, **counts})
         if counts["quarantined"] or is_waited_for:
-            unseen = judged.where(F.col("_source_batch") > reached(held.quarantine, held.bronze))
-            keep_back(spark, table, held.quarantine, unseen, note)
+            # A row with a key is kept back once however often it is looked at; one without is known by its batch.
+            keyed = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
+            unseen = F.col("_source_batch") > reached(held.quarantine, held.bronze)
+            keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note)
         write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note)
     finally:
         judged.unpersist()
