@@ -61,4 +61,4 @@ def failing_plainly(doing: str) -> Iterator[None]:
     try:
         yield
     except (SourceError, LakeError) as error:
-        raise dg.Failure(f"{doing}: {error}", allow_retries=False) from error
+        raise dg.Failure(f"{doing}: {error}", allow_retries=False) from None

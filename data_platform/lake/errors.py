@@ -39,6 +39,8 @@ _IN_TEXT = {
     "No such file": errno.ENOENT,
     "os error 20": errno.ENOTDIR,
     "Not a directory": errno.ENOTDIR,
+    # Said only where something is there that is no folder: a place with nothing is a table to be created.
+    "Invalid table location": errno.ENOTDIR,
 }
 
 

@@ -161,3 +161,16 @@ def test_no_row_is_quoted_in_an_error(small_disk):
         appender.commit(Note({}))
     appender.discard()
     assert not re.search(r"ann[0-9a-f]{8}", str(told.value))
+
+
+def test_a_file_in_the_place_of_a_table_that_was_there_is_told(people):
+    folder = Path(people.uri)
+    aside = folder.rename(folder.with_name("aside"))
+    folder.touch()
+    with pytest.raises(
+        LakeError, match=rf"reading {people.uri} failed: a file stands where a folder should be"
+    ):
+        _ = people.fresh().rows
+    folder.unlink()
+    aside.rename(folder)
+    assert (people.fresh().rows, dict(people.fresh().position)) == (3, {"reached": 1})
