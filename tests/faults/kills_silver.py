@@ -1,0 +1,96 @@
+"""Silver, killed at every point that matters: in the first refinement, and in that of a day's changes.
+
+Each point has a table of its own in one of two lakes, so that one plain re-run follows several kills.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.declarations import SourceTable
+from data_platform.sources.salesforce import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, TABLES
+from sandbox.world.company import Sizes
+from tests.faults.chain import Chain, company
+from tests.faults.launcher import Fault, KillAt, KillWhenWritten
+from tests.faults.result import Result
+from tests.faults.truth import Truth, silver_differs
+
+SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
+BRONZE = 'key:"bronze/*"'
+STEP = "data_platform.silver.step"
+DATA_FILE = "*.parquet"
+# Delta writes a commit beside its place, and then moves it there.
+COMMIT_ON_ITS_WAY = "_delta_log/.*.tmp"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the refinement of a table is killed."""
+
+    name: str
+    table: SourceTable
+    kill: str
+    after: bool = False
+    # Of the table's folder, or of its quarantine's: dies when a file like this appears while `kill` runs.
+    written: str = ""
+    quarantine: bool = False
+    alone: bool = False
+
+    def fault(self, chain: Chain) -> Fault:
+        if not self.written:
+            return KillAt(f"{STEP}:{self.kill}", after=self.after)
+        lake, name = chain.lake, self.table.silver_name
+        folder = lake.silver_quarantine(name).uri if self.quarantine else lake.silver(name).uri
+        return KillWhenWritten(f"{STEP}:{self.kill}", folder, self.written, self.alone)
+
+
+# Every day brings a lead and a deal that go to quarantine.
+LAKES = (
+    (
+        Point("before it starts", ACCOUNTS, "_refine"),
+        Point("in the MERGE", CONTACTS, "write_silver", written=DATA_FILE),
+        Point("quarantine committed, silver not", LEADS, "write_silver"),
+        Point("in quarantine's MERGE", OPPORTUNITIES, "keep_back", written=DATA_FILE, quarantine=True),
+    ),
+    (
+        Point("while Delta commits", ACCOUNTS, "write_silver", written=COMMIT_ON_ITS_WAY),
+        Point("committed, not reported", CONTACTS, "refine", after=True),
+        Point("in the MERGE, the JVM left behind", LEADS, "write_silver", written=DATA_FILE, alone=True),
+        Point("Spark has read, nothing is written", OPPORTUNITIES, "_counts", after=True),
+    ),
+)
+
+
+def run(lakes: Sequence[Sequence[Point]] = LAKES, loads: Sequence[str] = ("first", "change")) -> list[Result]:
+    results = {point.name: Result(point.name) for points in lakes for point in points}
+    with company(SIZES) as (server, folder):
+        truths = {table: Truth(server.world, table) for table in TABLES}
+        landed = Chain(folder / "landed", server)
+        chains: list[Chain] = []
+        for load in loads:
+            if load == "change":
+                server.control.advance()
+            for truth in truths.values():
+                truth.note()
+            if load == "first":
+                landed.must_run(BRONZE)
+                chains = [landed.copy(folder / str(number)) for number in range(len(lakes))]
+            for chain, points in zip(chains, lakes, strict=True):
+                if load == "change":
+                    chain.must_run(BRONZE)
+                kill_each_and_run_again(chain, points, truths, results)
+    return list(results.values())
+
+
+def kill_each_and_run_again(
+    chain: Chain, points: Sequence[Point], truths: dict[SourceTable, Truth], results: dict[str, Result]
+) -> None:
+    for point in points:
+        chain.must_be_killed(silver_of(point), point.fault(chain))
+        results[point.name].kills += 1
+    chain.must_run(" or ".join(map(silver_of, points)))
+    for point in points:
+        results[point.name].difference += silver_differs(chain.lake, truths[point.table])
+
+
+def silver_of(point: Point) -> str:
+    return f'key:"silver/{point.table.silver_name}"'
