@@ -61,7 +61,7 @@ class Lake:
     """The place of all tables: a folder, or s3://bucket/prefix with the options to reach it."""
 
     uri: str
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def at(self, *path: str) -> "LakeTable":
         name = "/".join(path)
@@ -88,7 +88,7 @@ class LakeTable:
 
     name: str
     uri: str
-    storage_options: Mapping[str, str]
+    storage_options: Mapping[str, str] = field(repr=False)
 
     @cached_property
     def delta(self) -> DeltaTable | None:

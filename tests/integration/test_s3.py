@@ -50,9 +50,7 @@ def s3() -> Iterator[str]:
 def wait_until_it_answers(url: str, server: subprocess.Popen) -> None:
     """Each refused connection is tried again for as long as the process lives."""
     session = requests.Session()
-    session.mount(
-        "http://", HTTPAdapter(max_retries=Retry(connect=100, backoff_factor=0.05, backoff_max=0.2))
-    )
+    session.mount("http://", HTTPAdapter(max_retries=Retry(total=300, backoff_factor=0.05, backoff_max=0.2)))
     assert server.poll() is None
     session.get(f"{url}/moto-api/data.json", timeout=30).raise_for_status()
 
