@@ -91,7 +91,7 @@ class _explained:  # noqa: N801 - reads as the context that it is
         text = str(error)
         if error is None or isinstance(error, LakeError):
             return
-        if "Concurrent" in text and "Exception" in text:
+        if any(sign in text for sign in _LOST):
             raise CommitLost(
                 f"another run wrote to {self.table.uri} while this one did; nothing of this run was committed, and "
                 "running it again goes on from the table's position"
@@ -101,6 +101,16 @@ class _explained:  # noqa: N801 - reads as the context that it is
                 raise LakeError(f"writing to {self.table.uri} failed: {step}") from error
 
 
+# What Delta says of a commit that met another's; the last two, where both made the table.
+_LOST = (
+    "ConcurrentAppendException",
+    "ConcurrentDeleteDeleteException",
+    "ConcurrentDeleteReadException",
+    "ConcurrentTransactionException",
+    "ConcurrentWriteException",
+    "MetadataChangedException",
+    "ProtocolChangedException",
+)
 _SIGNS: Mapping[str, str] = {
     "No space left on device": "the disk is full: free some space and run the step again",
     "Permission denied": "the folder can't be written by this user: give it the right to, or set LAKE_URI elsewhere",

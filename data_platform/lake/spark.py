@@ -61,6 +61,7 @@ def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
     """
     from pyspark.sql import SparkSession
 
+    _leave_errors_to_their_exceptions()
     if settings.spark_remote:
         return _configured(SparkSession.builder.remote(settings.spark_remote)).getOrCreate()
     if active := SparkSession.getActiveSession():
@@ -75,8 +76,17 @@ def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
     for name, value in {**DELTA, **_storage(settings), **_process(settings, jars, jvm)}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    # An error comes back as an exception; Spark would tell it four times before, with frames of the JVM.
+    spark.sparkContext.setLogLevel("FATAL")
     return spark
+
+
+def _leave_errors_to_their_exceptions() -> None:
+    """PySpark writes them to the terminal as well."""
+    from pyspark.logger import PySparkLogger
+
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
 
 
 def _process(settings: Settings, jars: Sequence[Path], jvm: Sequence[str]) -> dict[str, str]:

@@ -31,10 +31,18 @@ def main(names: list[str]) -> int:
     started = time.monotonic()
     results: dict[str, list[Result]] = {}
     for name in names or GROUPS:
-        results[name] = GROUPS[name]()
+        results[name] = outcome_of(name)
         show(name, results[name])
     sys.stdout.write(as_json(results, time.monotonic() - started) + "\n")
     return 0 if all(result.is_right for group in results.values() for result in group) else 1
+
+
+def outcome_of(name: str) -> list[Result]:
+    """A group that can't go on is a result as well, and the others are run all the same."""
+    try:
+        return GROUPS[name]()
+    except (AssertionError, TimeoutError) as error:
+        return [Result(f"{name} broke off", trouble=[str(error)])]
 
 
 if __name__ == "__main__":

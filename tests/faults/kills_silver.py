@@ -18,8 +18,8 @@ SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
 BRONZE = 'key:"bronze/*"'
 STEP = "data_platform.silver.step"
 DATA_FILE = "*.parquet"
-# Delta writes a commit beside its place, and then moves it there.
-COMMIT_ON_ITS_WAY = "_delta_log/.*.tmp"
+# Delta writes a commit beside its place, under a name that begins with a dot, and then moves it there.
+COMMIT_ON_ITS_WAY = "_delta_log/.*"
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def poor(ended: Ended, says: str) -> list[str]:
     """What is wrong with how a run failed."""
     if ended.code == 0:
         return ["the run ended well"]
-    before_any_stack = re.split(r"Traceback|Stack Trace", ended.said)[0]
+    before_any_stack = re.split(r"Traceback|Stack Trace|\tat |stacktrace", ended.said)[0]
     if re.search(says, before_any_stack):
         return []
     told = [line for line in ended.said.splitlines() if "Failure: " in line or "Error: " in line]

@@ -47,6 +47,8 @@ def together(chain: Chain, select: str, meeting_point: str, result: Result) -> N
 
 
 def unclear(ended: Ended) -> str | None:
+    if "STEP_UP_FOR_RETRY" in ended.said:
+        return f"it met an error that nobody foresaw, and only Dagster's retry helped: {ended.said[-1500:]}"
     if ended.code == 0 or CLEAR in ended.said:
         return None
     return f"the run that lost does not say why: {ended.said[-1500:]}"
