@@ -46,8 +46,9 @@ class _SandboxSource(PydanticBaseSettingsSource):
         chosen = {_system(name) for name in written if name in self.current_state}
         return {name: value for name, value in written.items() if _system(name) not in chosen}
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Asked of sources that know one field at a time; this one answers for all at once."""
+        return None, field_name, False
 
 
 class Settings(BaseSettings):
