@@ -34,6 +34,9 @@ class Point:
     written: str = ""
     quarantine: bool = False
     alone: bool = False
+    # The commits to silver by then, and to its quarantine; None where it may be either.
+    committed: int | None = 0
+    kept_back: int | None = None
 
     def fault(self, chain: Chain) -> Fault:
         if not self.written:
@@ -48,13 +51,27 @@ LAKES = (
     (
         Point("before it starts", ACCOUNTS, "_refine"),
         Point("in the MERGE", CONTACTS, "write_silver", written=DATA_FILE),
-        Point("quarantine committed, silver not", LEADS, "write_silver"),
-        Point("in quarantine's MERGE", OPPORTUNITIES, "keep_back", written=DATA_FILE, quarantine=True),
+        Point("quarantine committed, silver not", LEADS, "write_silver", kept_back=1),
+        Point(
+            "in quarantine's MERGE",
+            OPPORTUNITIES,
+            "keep_back",
+            written=DATA_FILE,
+            quarantine=True,
+            kept_back=0,
+        ),
     ),
     (
-        Point("while Delta commits", ACCOUNTS, "write_silver", written=COMMIT_ON_ITS_WAY),
-        Point("committed, not reported", CONTACTS, "refine", after=True),
-        Point("in the MERGE, the JVM left behind", LEADS, "write_silver", written=DATA_FILE, alone=True),
+        Point("while Delta commits", ACCOUNTS, "write_silver", written=COMMIT_ON_ITS_WAY, committed=None),
+        Point("committed, not reported", CONTACTS, "refine", after=True, committed=1),
+        Point(
+            "in the MERGE, the JVM left behind",
+            LEADS,
+            "write_silver",
+            written=DATA_FILE,
+            alone=True,
+            committed=None,
+        ),
         Point("Spark has read, nothing is written", OPPORTUNITIES, "_counts", after=True),
     ),
 )
@@ -85,11 +102,27 @@ def kill_each_and_run_again(
     chain: Chain, points: Sequence[Point], truths: dict[SourceTable, Truth], results: dict[str, Result]
 ) -> None:
     for point in points:
-        chain.must_be_killed(silver_of(point), point.fault(chain))
-        results[point.name].kills += 1
+        kill(chain, point, results[point.name])
     chain.must_run(" or ".join(map(silver_of, points)))
     for point in points:
         results[point.name].difference += silver_differs(chain.lake, truths[point.table])
+
+
+def kill(chain: Chain, point: Point, result: Result) -> None:
+    before = batches(chain, point)
+    chain.must_be_killed(silver_of(point), point.fault(chain))
+    result.kills += 1
+    expected = (point.committed, point.kept_back)
+    for place, was, now, more in zip(
+        ("silver", "quarantine"), before, batches(chain, point), expected, strict=True
+    ):
+        if more is not None and now - was != more:
+            result.trouble.append(f"killed after {now - was} commits to {place}, not {more}")
+
+
+def batches(chain: Chain, point: Point) -> tuple[int, int]:
+    name = point.table.silver_name
+    return chain.lake.silver(name).batch, chain.lake.silver_quarantine(name).batch
 
 
 def silver_of(point: Point) -> str:
