@@ -9,7 +9,7 @@ from dlt.destinations import filesystem
 
 from benchmarks.loads.job import Job
 
-# Tried and slower: larger buffers, more files, compressed files between its steps, names in snake case.
+# Tried and slower: larger buffers, more files, compressed files between its steps.
 SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",

@@ -7,12 +7,11 @@ answer with a response hook; a hook that raises `Unreadable` has the question as
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,9 +28,8 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 # A source that asks for a longer pause than this is left to the next run.
 LONGEST_PAUSE = 300.0
-PIECE = 256 * 1024
-
-Item = TypeVar("Item")
+# A longer answer is a page of records. Whoever reads it finds out whether it is whole, and asks again.
+LONGEST_CHECKED = 1024 * 1024
 
 
 class Unreadable(Exception):
@@ -39,11 +37,11 @@ class Unreadable(Exception):
 
 
 class _WholeAnswers(HTTPAdapter):
-    """Reads every answer to its end, in large pieces: in requests' own, a page costs twice as much."""
+    """Reads every answer in one go: in pieces of requests' own size, a page costs twice as much."""
 
     def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:
         answer = super().send(request, **(options | {"stream": True}))
-        answer._content = b"".join(answer.iter_content(PIECE))
+        answer._content = b"".join(answer.iter_content(None))
         return answer
 
 
@@ -151,7 +149,8 @@ def _passing_trouble(error: Exception, timeout: float) -> str:
 
 
 def _must_be_whole(answer: requests.Response) -> None:
-    if answer.status_code == 200 and "json" in answer.headers.get("Content-Type", ""):
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    if answer.status_code == 200 and is_json and len(answer.content) <= LONGEST_CHECKED:
         try:
             msgspec.json.decode(answer.content, type=msgspec.Raw)
         except msgspec.DecodeError:
@@ -181,12 +180,3 @@ def header_date(text: str) -> datetime | None:
     except ValueError:
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each fetched in a thread while the one before is being worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item

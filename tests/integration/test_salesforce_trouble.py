@@ -44,6 +44,16 @@ def test_trouble_in_a_page_is_asked_again(company, trouble, after):
     assert company.control.status()["misbehaviours to come"] == 0
 
 
+@pytest.mark.parametrize("after", [1, 3], ids=["at once", "later"])
+def test_a_page_too_long_to_be_checked_is_asked_again_when_it_can_not_be_decoded(company, monkeypatch, after):
+    monkeypatch.setattr("data_platform.connectors.http.LONGEST_CHECKED", 200)
+    company.control.garble_next(PAGES, times=2, after=after)
+    bronze = company.bronze(LEADS)
+    bronze.load()
+    agrees_with_truth(bronze, company)
+    assert company.control.status()["misbehaviours to come"] == 0
+
+
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_trouble_in_a_bulk_result_is_asked_again(company, monkeypatch, trouble):
     monkeypatch.setattr("data_platform.connectors.salesforce.bulk.PAGE_ROWS", 200)

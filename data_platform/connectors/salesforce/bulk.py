@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import requests
 
+from data_platform.connectors.ahead import read_ahead
 from data_platform.connectors.base import ReadAgain, SourceError
-from data_platform.connectors.http import Unreadable, read_ahead
+from data_platform.connectors.http import Unreadable
 from data_platform.connectors.records import Rows, exact_number, rows_from_text
 from data_platform.connectors.salesforce.api import Org, Refused
 from data_platform.connectors.salesforce.describe import COMPOUND, NUMBERS, Described, Field

@@ -1,4 +1,4 @@
-"""Reading by REST: a query's pages in order, each fetched while the one before is decoded."""
+"""Reading by REST: a query's pages in order."""
 
 import logging
 import re
@@ -6,14 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import SourceError
-from data_platform.connectors.http import Unreadable, read_ahead
+from data_platform.connectors.http import Unreadable
 from data_platform.connectors.records import JsonPages, Rows
 from data_platform.connectors.salesforce.api import Org, Refused
 from data_platform.connectors.salesforce.soql import Place, Question
 from data_platform.declarations import Column
 
 log = logging.getLogger(__name__)
+
+TRIES_WITHOUT_A_ROW = 3
+# Pages that wait while a file is being written.
+AHEAD = 4
 
 # In a string's value the quotes would be escaped, so this can only be the page's own.
 _NEXT_PAGE = re.compile(rb'"nextRecordsUrl"\s*:\s*("[^"]+")')
@@ -26,10 +31,10 @@ def read_rest(
     it is asked again from the last row that was handed out."""
     pages = JsonPages(columns, under="records", undeclared=undeclared, ignored=("attributes",))
     reached = asked_from = question.after
+    fruitless = 0
     while True:
         try:
-            for body in read_ahead(_bodies(org, question)):
-                rows = pages.read(body)
+            for rows in worked_ahead(pages.read, read_ahead(_bodies(org, question), AHEAD)):
                 if len(rows):
                     yield rows
                     reached = last_place(rows, question)
@@ -37,13 +42,14 @@ def read_rest(
         except (Refused, Unreadable) as trouble:
             if isinstance(trouble, Refused) and trouble.code != "INVALID_QUERY_LOCATOR":
                 raise
-            if reached is None or reached == asked_from:
+            fruitless = fruitless + 1 if reached == asked_from else 0
+            if fruitless == TRIES_WITHOUT_A_ROW:
                 raise SourceError(
                     f"Salesforce's {question.reads} can't be read any further: {trouble}. Run again later; "
                     "the position stands"
                 ) from None
         log.info("Salesforce's %s is asked again from the last row read", question.reads)
-        question, asked_from = question.beyond(reached), reached
+        question, asked_from = question if reached is None else question.beyond(reached), reached
 
 
 def last_place(rows: Rows, question: Question) -> Place:

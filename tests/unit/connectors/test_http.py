@@ -10,7 +10,7 @@ import requests
 
 from data_platform.connectors import http
 from data_platform.connectors.base import SourceError
-from data_platform.connectors.http import PatientSession, Unreadable, read_ahead, retry_after
+from data_platform.connectors.http import PatientSession, Unreadable, retry_after
 
 GOOD = (200, {"Content-Type": "application/json"}, b'{"a":1}')
 
@@ -145,28 +145,3 @@ def test_waits_grow_and_are_drawn_by_chance(script, monkeypatch):
 def test_an_address_that_is_none_is_not_asked_again():
     with pytest.raises(SourceError, match="not an address"):
         session().get("no-address")
-
-
-def test_reading_ahead_fetches_the_next_item_while_one_is_worked_on():
-    fetched = threading.Event()
-
-    def items() -> Iterator[int]:
-        yield 1
-        fetched.set()
-        yield 2
-
-    ahead = read_ahead(items())
-    assert next(ahead) == 1
-    assert fetched.wait(timeout=5)
-    assert list(ahead) == [2]
-
-
-def test_reading_ahead_hands_out_what_came_before_an_error():
-    def items() -> Iterator[int]:
-        yield 1
-        raise SourceError("gone")
-
-    ahead = read_ahead(items())
-    assert next(ahead) == 1
-    with pytest.raises(SourceError, match="gone"):
-        next(ahead)

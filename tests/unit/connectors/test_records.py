@@ -47,7 +47,7 @@ WHOLE_ROW = {
 }
 
 
-def read(*records, undeclared=()):
+def read(*records, undeclared=None):
     pages = JsonPages(COLUMNS, under="records", undeclared=undeclared, ignored=("attributes",))
     rows = pages.read(f'{{"done":true,"records":[{",".join(records)}]}}'.encode())
     return pa.table(dict(rows.columns)).to_pylist(), [
@@ -96,10 +96,18 @@ def test_an_empty_text_is_not_a_null():
     assert [row["Id"] for row in rows] == ["", None, None]
 
 
-def test_undeclared_fields_are_kept_whether_known_before_or_not():
-    record = WHOLE[:-1] + ',"New":12.50,"Empty":null}'
-    for undeclared in ((), ("New", "Empty")):
-        assert read(record, undeclared=undeclared) == ([WHOLE_ROW], [{"New": 12.5}])
+@pytest.mark.parametrize("beside", ["{}", '{"Id":5}', '{"New":"x","Address":[1]}'])
+@pytest.mark.parametrize("undeclared", [None, ("New", "Empty", "On")])
+def test_undeclared_fields_are_kept_asked_for_or_not(beside, undeclared):
+    record = WHOLE[:-1] + ',"New":12.50,"Empty":null,"On":"2026-01-01"}'
+    rows, rescued = read(record, beside, undeclared=undeclared)
+    assert (rows[0], rescued[0]) == (WHOLE_ROW, {"New": 12.5, "On": "2026-01-01"})
+
+
+def test_a_page_of_one_shape_and_a_page_of_many_are_read_alike():
+    """The second holds a misfit, so it is read value by value."""
+    alone, with_misfit = read(WHOLE), read(WHOLE, '{"Count":"x"}')
+    assert (alone[0], alone[1]) == (with_misfit[0][:1], with_misfit[1][:1])
 
 
 def test_a_rescued_number_keeps_all_its_digits():
@@ -114,7 +122,14 @@ def test_a_page_without_records_is_empty_and_keeps_its_columns():
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"records":[{"Id":"a"}', b"[]", b'{"records":5}', b'{"records":[{"Id":"\xff"}]}']
+    "body",
+    [
+        b'{"records":[{"Id":"a"}',
+        b"[]",
+        b'{"records":5}',
+        b'{"records":[null]}',
+        b'{"records":[{"Id":"\xff"}]}',
+    ],
 )
 def test_a_body_that_is_no_page_is_an_outage(body):
     with pytest.raises(Unreadable):

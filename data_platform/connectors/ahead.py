@@ -1,0 +1,36 @@
+"""Working ahead: what a source is asked next is fetched, and what it answered decoded, while a page is written."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def read_ahead(items: Iterator[Item], ahead: int = 1) -> Iterator[Item]:
+    """The same items, up to so many of them fetched in a thread while the one before is being worked on."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    try:
+        coming = deque(thread.submit(next, items, None) for _ in range(ahead))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, items, None))
+            yield item
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
+def worked_ahead(work: Callable[[Item], Result], items: Iterator[Item], threads: int = 2) -> Iterator[Result]:
+    """What `work` makes of each item, in their order; worth its threads where the work leaves Python's lock alone."""
+    workers = ThreadPoolExecutor(threads, thread_name_prefix="work-ahead")
+    try:
+        coming: deque[Future[Result]] = deque()
+        for item in items:
+            coming.append(workers.submit(work, item))
+            if len(coming) > threads:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        workers.shutdown(cancel_futures=True)

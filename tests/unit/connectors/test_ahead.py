@@ -1,0 +1,71 @@
+"""Work ahead keeps the order of the items, and what came before an error is handed out."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from data_platform.connectors.ahead import read_ahead, worked_ahead
+from data_platform.connectors.base import SourceError
+
+
+def test_reading_ahead_fetches_the_next_item_while_one_is_worked_on():
+    fetched = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        fetched.set()
+        yield 2
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 1
+    assert fetched.wait(timeout=5)
+    assert list(ahead) == [2]
+
+
+def test_reading_ahead_hands_out_what_came_before_an_error():
+    def items() -> Iterator[int]:
+        yield 1
+        raise SourceError("gone")
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(SourceError, match="gone"):
+        next(ahead)
+
+
+def test_a_reader_that_stops_early_fetches_no_more_than_it_was_allowed():
+    fetched = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            fetched.append(number)
+            yield number
+
+    ahead = read_ahead(items(), ahead=3)
+    assert next(ahead) == 0
+    ahead.close()
+    assert len(fetched) <= 4
+
+
+def test_work_is_done_by_several_threads_and_handed_out_in_order():
+    together = threading.Barrier(2, timeout=5)
+
+    def work(number: int) -> int:
+        if number < 2:
+            together.wait()
+        return number * 10
+
+    assert list(worked_ahead(work, iter(range(5)))) == [0, 10, 20, 30, 40]
+
+
+def test_what_was_worked_out_before_an_error_is_handed_out():
+    def work(number: int) -> int:
+        if number == 2:
+            raise SourceError("unreadable")
+        return number
+
+    worked = worked_ahead(work, iter(range(5)))
+    assert [next(worked), next(worked)] == [0, 1]
+    with pytest.raises(SourceError, match="unreadable"):
+        next(worked)
