@@ -249,7 +249,7 @@ def dbt_inputs() -> list[Path]:
     models = [file for file in DBT_PROJECT.rglob("*") if file.suffix in (".sql", ".yml")]
     written_by_dbt = DBT_PROJECT / "target"
     kept = [file for file in models if not file.is_relative_to(written_by_dbt)]
-    return [LOCK, platform / "declarations.py", *code, *kept]
+    return [LOCK, *(platform / "declarations").glob("*.py"), *code, *kept]
 
 
 @contextmanager

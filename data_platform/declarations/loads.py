@@ -1,0 +1,78 @@
+"""Loads: how far a table has been read, what marks that place, and how often it is read on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from data_platform.declarations.types import DeclarationError
+
+
+@dataclass(frozen=True)
+class Incremental:
+    """Rows whose cursor moved, the key breaking ties. The last `overlap` is read again, since rows show late.
+
+    `reread_every`: columns that change without moving the cursor (a formula) are compared this often.
+    """
+
+    cursor: str
+    overlap: timedelta
+    reread_every: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.overlap <= timedelta(0):
+            raise DeclarationError(
+                f"Incremental(cursor={self.cursor!r}) needs an overlap above zero: rows that were being written "
+                "while the last load read are seen by no later one; ten minutes is usual"
+            )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Changes in the source's own order (offsets, sequence numbers, LSN); the position is one place per part."""
+
+    order: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """A day at a time, and the last `restated` days again, since the source still changes them."""
+
+    day: str
+    restated: timedelta
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Whole objects (files): each once, and again when its content changed."""
+
+    prefix: str
+
+
+Load = Incremental | Stream | Window | Snapshot
+
+
+class Every(Enum):
+    """How often a table is loaded; its freshness promise is this and two hours."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    ON_CHANGE = "on change"
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(days=1) if self is Every.DAILY else timedelta(hours=1)
+
+    @property
+    def promise(self) -> timedelta:
+        return self.interval + timedelta(hours=2)
+
+
+HOURLY, DAILY, ON_CHANGE = Every.HOURLY, Every.DAILY, Every.ON_CHANGE
+
+
+def years(number: int) -> timedelta:
+    return timedelta(days=365 * number)
+
+
+def days(number: int) -> timedelta:
+    return timedelta(days=number)
