@@ -39,7 +39,7 @@ POINTS = (
     Point("inside the read, after a commit", KillAt(TAKE, call=4), committed=1),
     Point(
         "inside a Bulk read",
-        KillAt("data_platform.connectors.salesforce.bulk:_page", call=3),
+        KillAt("data_platform.connectors.salesforce.bulk:_asked", call=3),
         settings=IN_BULK,
         always=(BULK_PAGES,),
     ),

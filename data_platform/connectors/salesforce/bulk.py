@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import requests
 
-from data_platform.connectors.ahead import read_ahead
+from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import ReadAgain, SourceError
 from data_platform.connectors.http import Unreadable
 from data_platform.connectors.records import Rows, exact_number, rows_from_text
@@ -27,8 +28,10 @@ from data_platform.declarations import Column
 
 log = logging.getLogger(__name__)
 
-# Two pages are in memory at once, as text and as columns.
-PAGE_ROWS = 10_000
+# A handful of pages are in memory at once, as text and as columns.
+PAGE_ROWS = 5_000
+AHEAD = 3
+TRIES = 3
 FIRST_LOOK = 0.2
 LONGEST_LOOK = 20.0
 LONGEST_JOB = 2 * 3600.0
@@ -47,6 +50,14 @@ _ALWAYS_NAMED = (
 _NEEDS_ESCAPING = r'["\\\x00-\x1f]'
 
 
+@dataclass(frozen=True)
+class _Page:
+    """One page of a result, as the vendor answered for its locator: none for the first, `null` after the last."""
+
+    locator: str
+    answer: requests.Response
+
+
 def read_bulk(
     org: Org, question: Question, columns: Sequence[Column], undeclared: Sequence[str], described: Described
 ) -> Iterator[Rows]:
@@ -54,20 +65,24 @@ def read_bulk(
     compounds = {column.name for column in columns if described.fields[column.name].type in COMPOUND}
     fields = [name for name in question.fields if name not in compounds]
     parts = [part.name for compound in sorted(compounds) for part in described.parts(compound)]
+
+    def decoded(page: _Page) -> Rows:
+        texts = _texts(org, job, page)
+        for compound in compounds:
+            json = compound_json(texts, described.fields[compound], described.parts(compound))
+            texts = texts.append_column(compound, json)
+        return rows_from_text(
+            texts, columns, undeclared, lambda name, text: _meant(described.fields[name], text)
+        )
+
     job = _create(org, question.naming(list(dict.fromkeys([*fields, *parts]))))
     done = False
     try:
         _wait_for(org, job)
-        for texts in read_ahead(_pages(org, job)):
-            for compound in compounds:
-                json = compound_json(texts, described.fields[compound], described.parts(compound))
-                texts = texts.append_column(compound, json)
-            yield rows_from_text(
-                texts, columns, undeclared, lambda name, text: _meant(described.fields[name], text)
-            )
+        yield from worked_ahead(decoded, read_ahead(_pages(org, job), AHEAD))
         done = True
-    except Refused as refused:
-        raise ReadAgain(f"Bulk job {job} of {question.reads} can't be read to its end: {refused}") from None
+    except (Refused, Unreadable) as trouble:
+        raise ReadAgain(f"Bulk job {job} of {question.reads} can't be read to its end: {trouble}") from None
     finally:
         _clear_away(org, job, done)
 
@@ -108,35 +123,34 @@ def _clear_away(org: Org, job: str, done: bool) -> None:
         org.call("DELETE", f"jobs/query/{job}")
 
 
-def _pages(org: Org, job: str) -> Iterator[pa.Table]:
+def _pages(org: Org, job: str) -> Iterator[_Page]:
     locator = ""
     while locator != "null":
-        texts, locator = _page(org, job, locator)
-        yield texts
+        page = _asked(org, job, locator)
+        yield page
+        locator = page.answer.headers.get("Sforce-Locator", "null")
 
 
-def _page(org: Org, job: str, locator: str) -> tuple[pa.Table, str]:
-    """One page of a result, and the locator of the next: `null` after the last."""
-    parsed: list[pa.Table] = []
-
-    def parse(answer: requests.Response, **_: Any) -> None:
-        if answer.status_code == 200:
-            parsed[:] = [_parsed(answer)]
-
+def _asked(org: Org, job: str, locator: str) -> _Page:
     params = {"maxRecords": str(PAGE_ROWS)} | ({"locator": locator} if locator else {})
-    answer = org.call(
-        "GET",
-        f"jobs/query/{job}/results",
-        params=params,
-        headers={"Accept": "text/csv"},
-        hooks={"response": parse},
-    )
-    return parsed[0], answer.headers.get("Sforce-Locator", "null")
+    answer = org.call("GET", f"jobs/query/{job}/results", params=params, headers={"Accept": "text/csv"})
+    return _Page(locator, answer)
+
+
+def _texts(org: Org, job: str, page: _Page) -> pa.Table:
+    """The page as columns of text; one that came garbled is asked for again."""
+    for _ in range(TRIES):
+        try:
+            return _parsed(page.answer)
+        except Unreadable as trouble:
+            log.info("A page of Bulk job %s is asked for again: %s", job, trouble)
+            page = _asked(org, job, page.locator)
+    return _parsed(page.answer)
 
 
 def _parsed(answer: requests.Response) -> pa.Table:
     """The page as columns of text. Part of a page can look like a whole one, so its rows are counted."""
-    names = answer.content.split(b"\n", 1)[0].decode().replace('"', "").strip().split(",")
+    names = answer.content[: answer.content.find(b"\n")].decode().replace('"', "").strip().split(",")
     try:
         page = pyarrow.csv.read_csv(
             pa.BufferReader(answer.content),
