@@ -9,7 +9,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from data_platform.connectors.base import Batch, Connector, Drift, Offer, Part, Position, ReadAgain, Rejected
-from data_platform.declarations import Incremental, SourceTable
+from data_platform.declarations import SourceTable, Window
 from data_platform.lake.append import Appender
 from data_platform.lake.errors import CommitLost
 from data_platform.lake.landed import LandedTable, Seen
@@ -58,8 +58,8 @@ def load(table: SourceTable, connector: Connector, lake: Lake, commit_rows: int)
 
 def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:
     """The table's bronze, made or widened to what is declared."""
-    cursor = (table.load.cursor,) if isinstance(table.load, Incremental) else ()
-    stats = tuple(dict.fromkeys((*table.key, *cursor, "_batch", "_landed_at")))
+    read_by = (table.load.day,) if isinstance(table.load, Window) else table.cursors
+    stats = tuple(dict.fromkeys((*table.key, *read_by, "_batch", "_landed_at")))
     return lake.bronze(table).create(bronze_schema(table), stats, table.description)
 
 

@@ -12,11 +12,13 @@ class Incremental:
     """Rows whose cursor moved, the key breaking ties. The last `overlap` is read again, since rows show late.
 
     `reread_every`: columns that change without moving the cursor (a formula) are compared this often.
+    `compare_keys_every`: rows that are gone without a trace are found by comparing all keys this often.
     """
 
     cursor: str
     overlap: timedelta
     reread_every: timedelta | None = None
+    compare_keys_every: timedelta | None = None
 
     def __post_init__(self) -> None:
         if self.overlap <= timedelta(0):
@@ -28,7 +30,10 @@ class Incremental:
 
 @dataclass(frozen=True)
 class Stream:
-    """Changes in the source's own order (offsets, sequence numbers, LSN); the position is one place per part."""
+    """Changes in the source's own order (offsets, sequence numbers, LSN); the position is one place per part.
+
+    Each row carries its place in that order as `_order`, by which the newest version of a key is known.
+    """
 
     order: str
 

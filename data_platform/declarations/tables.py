@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from data_platform.declarations.columns import SILVER_NAME, Column
-from data_platform.declarations.loads import Every, Incremental, Load, Window
+from data_platform.declarations.loads import Every, Incremental, Load, Stream, Window
 from data_platform.declarations.rules import NAMED_COLUMN, Rule
 from data_platform.declarations.types import DATE, INTEGER, TIMESTAMP, DeclarationError
 
@@ -15,6 +15,7 @@ RESERVED = frozenset(
         "_batch",
         "_landed_at",
         "_op",
+        "_order",
         "_origin",
         "_rescued",
         "_warnings",
@@ -24,7 +25,7 @@ RESERVED = frozenset(
     }
 )
 # What bronze and the step to silver add to the source's columns.
-RESERVED_IN_BRONZE = frozenset({"_batch", "_landed_at", "_op", "_origin", "_rescued", "_place"})
+RESERVED_IN_BRONZE = frozenset({"_batch", "_landed_at", "_op", "_order", "_origin", "_rescued", "_place"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,17 @@ class SourceTable:
             for rule in column.rules
         ]
         return on_columns + [(rule.name, rule, None) for rule in self.rules]
+
+    @property
+    def cursors(self) -> tuple[str, ...]:
+        """The bronze columns that order the versions of a row; none where the newest to land is the newest."""
+        match self.load:
+            case Incremental(cursor=cursor):
+                return (cursor,)
+            case Stream():
+                return ("_order",)
+            case _:
+                return ()
 
     @property
     def asset_path(self) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.declarations import Incremental, SourceTable
+from data_platform.declarations import SourceTable, Window
 from data_platform.lake.tables import LakeTable
 
 
@@ -41,14 +41,16 @@ class LandedTable:
 
     @property
     def _cursor(self) -> str:
-        assert isinstance(self.table.load, Incremental)  # noqa: S101 - only these loads overlap
-        return self.table.load.cursor
+        """What `since` is a value of."""
+        if isinstance(self.table.load, Window):
+            return self.table.load.day
+        return self.table.cursors[0]
 
     def _newest(self, columns: Sequence[str], where: str = "true") -> pa.Table:
         wanted = ", ".join(_quoted(name) for name in columns)
         needed = ", ".join(sorted({_quoted(name) for name in (*columns, *self.table.key, "_op")}))
         key = ", ".join(_quoted(name) for name in self.table.key)
-        newest = f"{_quoted(self._cursor)} desc, _batch desc, _op"
+        newest = ", ".join([*(f"{_quoted(name)} desc" for name in self.table.cursors), "_batch desc", "_op"])
         return self.held.query(
             f"select {wanted} from (select {needed}, row_number() over (partition by {key} order by {newest}) as place "
             f"from held) where place = 1 and {where}"

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from data_platform.declarations import DataType, SourceTable
+from data_platform.declarations import DataType, SourceTable, Stream
 
 TIMESTAMP_TYPE = pa.timestamp("us", tz="UTC")
 
@@ -23,6 +23,8 @@ _SAID_BY_CONNECTOR = (
     pa.field("_origin", pa.string()),
     pa.field("_rescued", pa.string()),
 )
+# The place of a change in its source's own order; wide enough for DynamoDB's sequence numbers.
+_ORDER = pa.field("_order", pa.decimal128(38, 0))
 _SAID_BY_LOADER = (pa.field("_batch", pa.int64()), pa.field("_landed_at", TIMESTAMP_TYPE))
 
 
@@ -40,10 +42,14 @@ def _declared_fields(table: SourceTable) -> list[pa.Field]:
     return [pa.field(column.name, arrow_type(column.type)) for column in table.columns]
 
 
+def _said_by_connector(table: SourceTable) -> tuple[pa.Field, ...]:
+    return (*_SAID_BY_CONNECTOR, _ORDER) if isinstance(table.load, Stream) else _SAID_BY_CONNECTOR
+
+
 def connector_schema(table: SourceTable) -> pa.Schema:
     """What a connector hands over: a bronze row but for what the loader adds."""
-    return pa.schema([*_declared_fields(table), *_SAID_BY_CONNECTOR])
+    return pa.schema([*_declared_fields(table), *_said_by_connector(table)])
 
 
 def bronze_schema(table: SourceTable) -> pa.Schema:
-    return pa.schema([*_declared_fields(table), *_SAID_BY_LOADER, *_SAID_BY_CONNECTOR])
+    return pa.schema([*_declared_fields(table), *_SAID_BY_LOADER, *_said_by_connector(table)])

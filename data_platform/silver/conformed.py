@@ -12,7 +12,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from data_platform.declarations import Column, DataType, Incremental, Normalise, Severity, SourceTable
+from data_platform.declarations import Column, DataType, Normalise, Severity, SourceTable
 from data_platform.silver.rules import broken
 
 
@@ -23,7 +23,7 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
     """
     key = [F.col(f"`{name}`") for name in table.key]
     keyless = reduce(or_, (column.isNull() for column in key))
-    order = [F.col(f"`{column.name}`").desc_nulls_last() for column in cursors(table)]
+    order = [F.col(f"`{name}`").desc_nulls_last() for name in table.cursors]
     latest = Window.partitionBy(*key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
     return (
         bronze.withColumn("_place", F.row_number().over(latest))
@@ -32,14 +32,13 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
     )
 
 
-def cursors(table: SourceTable) -> tuple[Column, ...]:
-    """What orders the versions of a row."""
-    return (table.by_name[table.load.cursor],) if isinstance(table.load, Incremental) else ()
-
-
 def cursor_of(table: SourceTable) -> tuple[str, ...]:
-    """The same in silver's names."""
-    return tuple(column.silver_name for column in cursors(table) if column.silver_name)
+    """What orders the versions of a row, in silver's names."""
+    declared = (table.by_name.get(name) for name in table.cursors)
+    return tuple(
+        (column.silver_name or name) if column else name
+        for name, column in zip(table.cursors, declared, strict=True)
+    )
 
 
 def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = frozenset()) -> DataFrame:
@@ -57,6 +56,7 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
             for column in table.columns
             if column.silver_name
         ),
+        *(name for name in table.cursors if name not in table.by_name),
         deleted.alias("is_deleted"),
         F.col("_batch").alias("_source_batch"),
         "_landed_at",
@@ -69,7 +69,7 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
 
 def _told_by(table: SourceTable) -> list[Column]:
     """The columns that silver takes from a row beside what tells it from others and orders it."""
-    known = {*table.key, *(column.name for column in cursors(table))}
+    known = {*table.key, *table.cursors}
     return [column for column in table.columns if column.silver_name and column.name not in known]
 
 

@@ -337,7 +337,15 @@ SKETCHES = catalogue(
 def test_every_source_of_the_company_can_be_declared(table):
     held = bronze_schema(table)
     assert held.names[: len(table.columns)] == [column.name for column in table.columns]
-    assert held.names[len(table.columns) :] == ["_batch", "_landed_at", "_op", "_origin", "_rescued"]
+    in_order = ["_order"] if isinstance(table.load, Stream) else []
+    assert held.names[len(table.columns) :] == [
+        "_batch",
+        "_landed_at",
+        "_op",
+        "_origin",
+        "_rescued",
+        *in_order,
+    ]
     assert len(table.silver_key) == len(table.key)
     assert all(column.treatment for column in table.personal_columns)
     for _, rule, column in table.every_rule:
