@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     salesforce_quota_reserve: float = Field(default=0.1, ge=0, lt=1)
     # How long a run may wait for the quota's next window before it ends and leaves the rest to the next run.
     salesforce_quota_patience: timedelta = timedelta(minutes=15)
+    # libpq's own form, postgresql://user:password@host:port/database.
+    postgres_dsn: SecretStr | None = None
     http_retries: int = Field(default=6, ge=0)
     http_timeout: float = Field(default=60.0, gt=0)
 

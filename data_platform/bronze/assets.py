@@ -17,6 +17,10 @@ def connector_for(table: SourceTable, settings: Settings) -> Connector:
             from data_platform.connectors.salesforce.connector import Salesforce
 
             return Salesforce(settings)
+        case "postgres":
+            from data_platform.connectors.postgres.connector import Postgres
+
+            return Postgres(settings)
         case unknown:
             raise LookupError(f"no connector reads {unknown!r} (table {table.name}); add it to connector_for")
 
