@@ -21,8 +21,8 @@ import pyarrow.json as pa_json
 from msgspec.structs import astuple
 
 from data_platform.connectors.http import Unreadable
-from data_platform.declarations import Column, DataType
-from data_platform.lake.schema import arrow_type
+from data_platform.declarations import Column, DataType, SourceTable
+from data_platform.lake.schema import arrow_type, connector_schema
 
 # What a row keeps beside its columns: the values that are not declared or did not fit, by field.
 Rescue = dict[str, Any]
@@ -69,6 +69,30 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rescued)
+
+
+def bronze_rows(
+    table: SourceTable,
+    rows: Rows,
+    *,
+    op: str | pa.Array,
+    origin: str | pa.Array,
+    order: pa.Array | None = None,
+) -> pa.RecordBatch:
+    """The rows in the table's bronze columns; a column that the source does not have is null."""
+    said = {"_op": op, "_origin": origin, "_rescued": rows.rescued, "_order": order}
+    schema = connector_schema(table)
+    columns = [
+        _of_each(said[field.name], len(rows))
+        if field.name in said
+        else rows.columns.get(field.name, pa.nulls(len(rows), field.type))
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _of_each(value: Any, number: int) -> pa.Array:
+    return pa.repeat(value, number) if isinstance(value, str) else value
 
 
 class JsonPages:

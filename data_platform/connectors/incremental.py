@@ -1,0 +1,201 @@
+"""A table of a database, read by the moment its rows last changed: what any such load consists of.
+
+The rows from the landed position on, up to an end that the database's own clock fixes, ordered by cursor and key;
+and, on a slower cycle, the keys that we hold and the database no longer has. No dialect of SQL is known here: a
+connector answers the questions of `AskedTable` in its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, SourceError
+from data_platform.connectors.records import Rows, bronze_rows
+from data_platform.declarations import Incremental, SourceTable
+from data_platform.lake.schema import arrow_type
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A row's place in the order of reading. With no key it stands before all rows of its moment."""
+
+    cursor: datetime
+    key: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Span:
+    """The rows after `after` (None: from the first on) whose cursor is below `end`."""
+
+    after: Place | None
+    end: datetime
+
+
+class AskedTable(Protocol):
+    """One table, and what an incremental load asks of it."""
+
+    @property
+    def drift(self) -> Sequence[Drift]: ...
+
+    @property
+    def origin(self) -> str:
+        """Where its rows come from, as `_origin` says it."""
+
+    def now(self) -> datetime:
+        """The database's clock, cut to what its cursor can tell apart: a moment that is over holds still."""
+
+    def count(self, span: Span) -> int: ...
+
+    def read(self, span: Span) -> Iterator[Rows]:
+        """The rows in the order of cursor and key, in the declared types, some at a time."""
+
+    def present_keys(self) -> Iterator[Mapping[str, pa.Array]]:
+        """The key columns of every row that is there, in the declared types, some at a time."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Rows have been read up to `place`, in a load that ended before `until`; keys were compared at `compared_at`."""
+
+    place: Place
+    until: datetime
+    compared_at: datetime
+
+    @classmethod
+    def of(cls, position: Mapping[str, Any]) -> "Reached":
+        cursor, until, compared_at = (
+            datetime.fromisoformat(position[name]) for name in ("cursor", "until", "compared_at")
+        )
+        return cls(Place(cursor, tuple(position["key"])), until, compared_at)
+
+    @property
+    def position(self) -> dict[str, Any]:
+        return {
+            "cursor": self.place.cursor.isoformat(),
+            "key": list(self.place.key),
+            "until": self.until.isoformat(),
+            "compared_at": self.compared_at.isoformat(),
+        }
+
+    def start(self, overlap: timedelta) -> Place:
+        """Where the next load begins: where this one stopped, or earlier, since rows show late."""
+        earlier = Place(self.until - overlap)
+        return self.place if self.place.cursor < earlier.cursor else earlier
+
+
+def incremental_offer(table: SourceTable, asked: AskedTable, landed: Landed) -> Offer:
+    """What the table has beyond the landed position."""
+    return _Load(table, asked, landed).offer()
+
+
+class _Load:
+    """One load of one table."""
+
+    def __init__(self, table: SourceTable, asked: AskedTable, landed: Landed) -> None:
+        self.table = table
+        self.load = _by_moment(table)
+        self.asked = asked
+        self.landed = landed
+        self.end = asked.now().astimezone(UTC)
+        self.before = Reached.of(landed.position) if landed.position else None
+        self.start = self.before.start(self.load.overlap) if self.before else None
+
+    def offer(self) -> Offer:
+        return Offer(
+            parts=self._parts(),
+            position=self._reached(Place(self.end), after_comparing=True).position,
+            drift=self.asked.drift,
+            renew=self._compares_keys,
+        )
+
+    def _parts(self) -> Iterator[Part]:
+        identity = (*self.table.key, self.load.cursor, "_op")
+        span = Span(self.start, self.end)
+        if count := self.asked.count(span):
+            yield Part(
+                self._changed_rows(span),
+                count,
+                identity,
+                since=self.start.cursor if self.start else None,
+                may_repeat=self.start is not None,
+                recount=partial(self.asked.count, span),
+            )
+        if self._compares_keys and (gone := self._gone()).num_rows:
+            batch = Batch(
+                self._tombstones(gone), self._reached(Place(self.end), after_comparing=True).position
+            )
+            yield Part(iter([batch]), gone.num_rows, identity, may_repeat=False)
+
+    def _changed_rows(self, span: Span) -> Iterator[Batch]:
+        for rows in self.asked.read(span):
+            landed = bronze_rows(self.table, rows, op="upsert", origin=self.asked.origin)
+            place = self._last_place(rows)
+            yield Batch(landed, self._reached(place).position if place else None)
+
+    def _last_place(self, rows: Rows) -> Place | None:
+        """None where the last row's place can't be told, because its key does not fit what is declared."""
+        cursor, *key = (rows.columns[name][-1].as_py() for name in (self.load.cursor, *self.table.key))
+        if cursor is None or None in key:
+            return None
+        return Place(cursor.astimezone(UTC), tuple(map(_written, key)))
+
+    def _reached(self, place: Place, after_comparing: bool = False) -> Reached:
+        compared_at = self.before.compared_at if self.before else self.end
+        if after_comparing and self._compares_keys:
+            compared_at = self.end
+        return Reached(place, self.end, compared_at)
+
+    @property
+    def _compares_keys(self) -> bool:
+        # A load that was cut short left off inside a moment; the one after this compares.
+        if self.before is None or self.before.place.key or self.load.compare_keys_every is None:
+            return False
+        return self.end - self.before.compared_at >= self.load.compare_keys_every
+
+    def _gone(self) -> pa.Table:
+        """The keys that we hold as alive and the database does not have."""
+        schema = pa.schema([(name, arrow_type(self.table.by_name[name].type)) for name in self.table.key])
+        # What the lake is asked comes as views of strings, which Arrow compares with nothing.
+        held = self.landed.live_keys().cast(schema)
+        there = pa.concat_tables(
+            [
+                schema.empty_table(),
+                *(pa.table(dict(keys), schema=schema) for keys in self.asked.present_keys()),
+            ]
+        )
+        return held.join(there, list(self.table.key), join_type="left anti")
+
+    def _tombstones(self, gone: pa.Table) -> pa.RecordBatch:
+        """Rows that know nothing but which row is gone, and when that was seen."""
+        moment = pa.scalar(self.end, arrow_type(self.table.by_name[self.load.cursor].type))
+        known = {name: gone.column(name).combine_chunks() for name in self.table.key}
+        columns = known | {self.load.cursor: pa.repeat(moment, gone.num_rows)}
+        rows = Rows(columns, pa.nulls(gone.num_rows, pa.string()))
+        return bronze_rows(self.table, rows, op="delete", origin=f"{self.asked.origin}, comparing keys")
+
+
+def _written(value: Any) -> Any:
+    """A part of a key as a position in JSON holds it; the database reads it as text again."""
+    if isinstance(value, bool | int | str):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _by_moment(table: SourceTable) -> Incremental:
+    name = f"{table.system}.{table.name}"
+    if not isinstance(table.load, Incremental):
+        raise SourceError(
+            f"{name} is declared as {type(table.load).__name__}, and this source is read by a cursor. "
+            "Declare load=Incremental(cursor=…, overlap=…)"
+        )
+    cursor = table.by_name[table.load.cursor]
+    if cursor.type.kind != "timestamp":
+        raise SourceError(
+            f"{name} has the cursor {cursor.name} of type {cursor.type}, and its end is fixed by the database's clock. "
+            "Choose a column of type TIMESTAMP"
+        )
+    return table.load
