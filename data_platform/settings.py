@@ -87,6 +87,30 @@ class Settings(BaseSettings):
     salesforce_quota_patience: timedelta = timedelta(minutes=15)
     # libpq's own form, postgresql://user:password@host:port/database.
     postgres_dsn: SecretStr | None = None
+    # Comma-separated where there are several accounts.
+    facebook_ads_base_url: str | None = None
+    facebook_ads_account_id: str | None = None
+    facebook_ads_access_token: SecretStr | None = None
+    google_ads_base_url: str | None = None
+    # Where the refresh token is exchanged; a stand-in does that itself.
+    google_ads_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    google_ads_customer_id: str | None = None
+    # The manager account that is logged in with, where the customer is reached through one.
+    google_ads_login_customer_id: str | None = None
+    google_ads_developer_token: SecretStr | None = None
+    google_ads_client_id: str | None = None
+    google_ads_client_secret: SecretStr | None = None
+    google_ads_refresh_token: SecretStr | None = None
+    # Of the account's region (https://eu1.api.clevertap.com, https://in1.api.clevertap.com, …).
+    clevertap_base_url: str | None = None
+    clevertap_account_id: str | None = None
+    clevertap_passcode: SecretStr | None = None
+    # In which the account's days begin and its events are stamped; the vendor's API does not say.
+    clevertap_time_zone: str = "UTC"
+    # How far back the first load of a table that is read by days begins.
+    window_history: timedelta = timedelta(days=90)
+    # How long a run waits, in sum, for a throttled or computing source before it ends and leaves the rest to the next.
+    window_patience: timedelta = timedelta(minutes=15)
     http_retries: int = Field(default=6, ge=0)
     http_timeout: float = Field(default=60.0, gt=0)
 

@@ -21,6 +21,18 @@ def connector_for(table: SourceTable, settings: Settings) -> Connector:
             from data_platform.connectors.postgres.connector import Postgres
 
             return Postgres(settings)
+        case "facebook":
+            from data_platform.connectors.facebook.connector import Facebook
+
+            return Facebook(settings)
+        case "google":
+            from data_platform.connectors.google_ads.connector import GoogleAds
+
+            return GoogleAds(settings)
+        case "clevertap":
+            from data_platform.connectors.clevertap.connector import CleverTap
+
+            return CleverTap(settings)
         case unknown:
             raise LookupError(f"no connector reads {unknown!r} (table {table.name}); add it to connector_for")
 
