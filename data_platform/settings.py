@@ -87,6 +87,26 @@ class Settings(BaseSettings):
     salesforce_quota_patience: timedelta = timedelta(minutes=15)
     # libpq's own form, postgresql://user:password@host:port/database.
     postgres_dsn: SecretStr | None = None
+    # mysql://user:password@host:port/database; parts with other characters than letters and digits are URL-encoded.
+    mysql_dsn: SecretStr | None = None
+    # Trusted for MySQL's certificate; where it is set, no connection is made without TLS.
+    mysql_ca_bundle: Path | None = None
+    snowflake_account: str | None = None
+    snowflake_username: str | None = None
+    # One of these chooses the login: a client of an OAuth server, a token of one, a private key (PEM), or a password.
+    snowflake_oauth_client_id: str | None = None
+    snowflake_oauth_client_secret: SecretStr | None = None
+    snowflake_oauth_token_url: str | None = None
+    snowflake_oauth_token: SecretStr | None = None
+    snowflake_private_key: SecretStr | None = None
+    snowflake_private_key_passphrase: SecretStr | None = None
+    snowflake_password: SecretStr | None = None
+    snowflake_warehouse: str = "ETL_WH"
+    snowflake_role: str | None = None
+    # For a stand-in; the vendor's own are found by the account.
+    snowflake_host: str | None = None
+    snowflake_port: int = 443
+    snowflake_protocol: Literal["https", "http"] = "https"
     # Comma-separated where there are several accounts.
     facebook_ads_base_url: str | None = None
     facebook_ads_account_id: str | None = None
@@ -113,6 +133,9 @@ class Settings(BaseSettings):
     window_patience: timedelta = timedelta(minutes=15)
     http_retries: int = Field(default=6, ge=0)
     http_timeout: float = Field(default=60.0, gt=0)
+    # How long a database may take to let us in, and then to say anything at all, in seconds.
+    database_login_timeout: int = Field(default=15, ge=1)
+    database_network_timeout: int = Field(default=300, ge=1)
 
     # Rows per bronze commit: what a killed first load reads again, and what memory is sized by.
     commit_rows: int = Field(default=50_000, ge=1)

@@ -33,6 +33,14 @@ def connector_for(table: SourceTable, settings: Settings) -> Connector:
             from data_platform.connectors.clevertap.connector import CleverTap
 
             return CleverTap(settings)
+        case "mysql":
+            from data_platform.connectors.mysql.connector import MySQL
+
+            return MySQL(settings)
+        case "snowflake":
+            from data_platform.connectors.snowflake.connector import Snowflake
+
+            return Snowflake(settings)
         case unknown:
             raise LookupError(f"no connector reads {unknown!r} (table {table.name}); add it to connector_for")
 
