@@ -85,6 +85,16 @@ class Settings(BaseSettings):
     salesforce_quota_reserve: float = Field(default=0.1, ge=0, lt=1)
     # How long a run may wait for the quota's next window before it ends and leaves the rest to the next run.
     salesforce_quota_patience: timedelta = timedelta(minutes=15)
+    # Who reads a table of Salesforce, where it is not the API: {"accounts": "appflow"}.
+    salesforce_routes: dict[str, Literal["api", "appflow"]] = Field(default_factory=dict)
+    # Where AppFlow and Lambda write: a folder, or s3://bucket/prefix.
+    landing_uri: str = ""
+    # The SQS queue that S3 tells of new files.
+    landing_queue_url: str | None = None
+    # The flow that a load starts and waits for, by table; a flow with a schedule of its own needs no name here.
+    appflow_flows: dict[str, str] = Field(default_factory=dict)
+    # How long a load follows its flow.
+    appflow_patience: timedelta = timedelta(minutes=30)
     # libpq's own form, postgresql://user:password@host:port/database.
     postgres_dsn: SecretStr | None = None
     # mysql://user:password@host:port/database; parts with other characters than letters and digits are URL-encoded.
@@ -159,6 +169,11 @@ class Settings(BaseSettings):
     def lake(self) -> str:
         """Where the tables are: a folder, or s3://bucket/prefix."""
         return (self.lake_uri or str(self.home / "lake")).rstrip("/")
+
+    @property
+    def landing(self) -> str:
+        """Where files are landed for us: a folder, or s3://bucket/prefix."""
+        return (self.landing_uri or str(self.home / "landing")).rstrip("/")
 
     @property
     def duckdb_file(self) -> Path:

@@ -13,6 +13,10 @@ from data_platform.settings import Settings
 def connector_for(table: SourceTable, settings: Settings) -> Connector:
     """The connector that reads the table's system, made when a step runs and not before."""
     match table.system:
+        case "salesforce" if settings.salesforce_routes.get(table.name) == "appflow":
+            from data_platform.connectors.landing.appflow import AppFlow
+
+            return AppFlow(settings)
         case "salesforce":
             from data_platform.connectors.salesforce.connector import Salesforce
 
@@ -41,6 +45,10 @@ def connector_for(table: SourceTable, settings: Settings) -> Connector:
             from data_platform.connectors.snowflake.connector import Snowflake
 
             return Snowflake(settings)
+        case "rest_api":
+            from data_platform.connectors.landing.connector import LandingFiles
+
+            return LandingFiles(settings)
         case unknown:
             raise LookupError(f"no connector reads {unknown!r} (table {table.name}); add it to connector_for")
 

@@ -47,10 +47,35 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """A map in a document, each entry of which is a row: its name and its value become these two columns."""
+
+    of: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """Whole objects (files): each once, and again when its content changed."""
+    """Whole objects (files): each once, and again when its content changed.
+
+    `look_back`: files of the last days (by the date in their address) are looked for again, since some come late.
+    `entries` spreads a document over rows. `deleted` is the column that marks a row as deleted. `renames` are the
+    names that the files give to columns, where they differ: (the file's, the column's).
+    """
 
     prefix: str
+    look_back: timedelta = timedelta(days=3)
+    entries: Entries | None = None
+    deleted: str = ""
+    renames: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prefix.startswith("/") or not self.prefix.endswith("/"):
+            raise DeclarationError(
+                f"Snapshot(prefix={self.prefix!r}) must be a folder below LANDING_URI, or it takes in its neighbours: "
+                "write it without a slash before it and with one after it"
+            )
 
 
 Load = Incremental | Stream | Window | Snapshot

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from data_platform.declarations.columns import SILVER_NAME, Column
-from data_platform.declarations.loads import Every, Incremental, Load, Stream, Window
+from data_platform.declarations.loads import Every, Incremental, Load, Snapshot, Stream, Window
 from data_platform.declarations.rules import NAMED_COLUMN, Rule
 from data_platform.declarations.types import DATE, INTEGER, TIMESTAMP, DeclarationError
 
@@ -46,6 +46,8 @@ class SourceTable:
     restricted: bool = False
     # Fields that the source offers and we leave there, on purpose; others that are not declared land in _rescued.
     ignores: tuple[str, ...] = ()
+    # The files that another tool lands of the same rows; a setting says which way is taken.
+    files: Snapshot | None = None
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,15 @@ class SourceTable:
                 )
         elif isinstance(self.load, Window):
             self._must_be_columns("day", (self.load.day,))
+        self._check_files()
+
+    def _check_files(self) -> None:
+        for files in (self.files, self.load):
+            if isinstance(files, Snapshot):
+                self._must_be_columns("renamed", (column for _, column in files.renames))
+                self._must_be_columns("mark of deletion", (files.deleted,) if files.deleted else ())
+                if files.entries:
+                    self._must_be_columns("entry", (files.entries.name, files.entries.value))
 
     def _must_be_columns(self, role: str, names: Iterable[str]) -> None:
         for name in names:
