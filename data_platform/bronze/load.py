@@ -3,12 +3,24 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 import pyarrow as pa
 
-from data_platform.connectors.base import Batch, Connector, Drift, Offer, Part, Position, ReadAgain, Rejected
+from data_platform.connectors.base import (
+    Batch,
+    Connector,
+    Drift,
+    Landed,
+    Offer,
+    Part,
+    Position,
+    ReadAgain,
+    Rejected,
+    SourceError,
+    Windowed,
+)
 from data_platform.declarations import SourceTable, Window
 from data_platform.lake.append import Appender
 from data_platform.lake.errors import CommitLost
@@ -44,11 +56,20 @@ class Loaded:
     notes: Sequence[str]
 
 
-def load(table: SourceTable, connector: Connector, lake: Lake, commit_rows: int) -> Loaded:
-    """Land what the source holds beyond the table's position. Killed anywhere, it goes on from there when run again."""
+def load(
+    table: SourceTable,
+    connector: Connector,
+    lake: Lake,
+    commit_rows: int,
+    days: tuple[date, date] | None = None,
+) -> Loaded:
+    """Land what the source holds beyond the table's position, or what it holds of the given days.
+
+    Killed anywhere, it goes on from the position when run again.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _Load(table, lake, commit_rows).run(connector)
+            return _Load(table, lake, commit_rows).run(connector, days)
         except (ReadAgain, CommitLost) as reason:
             if attempt == ATTEMPTS:
                 raise
@@ -76,9 +97,9 @@ class _Load:
         self.appender = Appender(self.held)
         self.first_batch = self.appender.batch
 
-    def run(self, connector: Connector) -> Loaded:
+    def run(self, connector: Connector, days: tuple[date, date] | None) -> Loaded:
         landed = LandedTable(self.table, self.held)
-        offer = connector.offer(self.table, landed)
+        offer = self._offered(connector, landed, days)
         try:
             for part in offer.parts:
                 self._read(part, landed)
@@ -88,6 +109,16 @@ class _Load:
             raise
         held = self.held.fresh()
         return Loaded(self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes)
+
+    def _offered(self, connector: Connector, landed: Landed, days: tuple[date, date] | None) -> Offer:
+        if days is None:
+            return connector.offer(self.table, landed)
+        if not isinstance(connector, Windowed):
+            raise SourceError(
+                f"{self.table.system}.{self.table.name} can't be asked for {days[0]} to {days[1]}: its connector "
+                "does not read by days. Run it without a partition"
+            )
+        return connector.offer_days(self.table, landed, days)
 
     def _read(self, part: Part, landed: LandedTable) -> None:
         # Without a position all is read again, and rows that are there have landed before.

@@ -6,7 +6,8 @@ it has come. It writes nothing and remembers nothing: what it needs to know of e
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import date
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -115,8 +116,19 @@ class Landed(Protocol):
     def live_keys(self) -> pa.Table:
         """The keys whose newest row is not a deletion."""
 
+    def live_between(self, first: date, last: date, columns: Sequence[str]) -> pa.Table:
+        """The rows of these days (of a table declared with a Window), by some columns, that are not deleted."""
+
 
 class Connector(Protocol):
     """Reads one kind of source."""
 
     def offer(self, table: SourceTable, landed: Landed) -> Offer: ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """Reads a kind of source a day at a time, and can be asked for days that it has read before."""
+
+    def offer_days(self, table: SourceTable, landed: Landed, days: tuple[date, date]) -> Offer:
+        """The rows of these days, the last one included. The position goes on only where it has no gap to leap."""

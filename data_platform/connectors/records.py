@@ -4,7 +4,8 @@ A value that does not fit its declared type is kept as JSON in the row's `_rescu
 that is not declared; the row itself always lands. Only a number declared as a float passes through one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from itertools import accumulate
@@ -42,6 +43,10 @@ _WRITTEN: Final[dict[str, Any]] = {
 # What Arrow reads from JSON as exactly as we do.
 _PLAIN: Final = frozenset({"string", "boolean", "bigint", "double", "decimal", "date", "timestamp"})
 _MISFIT: Final = object()
+# A number as JSON writes one.
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+
+Path = tuple[str, ...]
 
 
 # Python's own context would round to 28 digits.
@@ -58,6 +63,7 @@ def exact_number(text: str) -> Decimal | int:
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _ANY = msgspec.json.Decoder(float_hook=exact_number)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,9 @@ class JsonPages:
     Arrow reads the columns of a page whose values all fit, without holding up other threads; any other page is
     read value by value. `undeclared` are the fields that were asked for beside the declared ones (None: the source
     was not told which to send, and any can come), `ignored` those that hold nothing of the record.
+
+    `path` says where in the record a column is, where records have inner objects; a column that is not of a plain
+    type is a field of the record itself. `as_text` are the kinds of number that the source writes in quotes.
     """
 
     def __init__(
@@ -110,14 +119,18 @@ class JsonPages:
         under: str,
         undeclared: Sequence[str] | None = None,
         ignored: Sequence[str] = (),
+        path: Callable[[str], Path] = lambda name: (name,),
+        as_text: Collection[str] = (),
     ) -> None:
         self._columns = columns
+        self._paths = {column.name: path(column.name) for column in columns}
+        self._as_text = frozenset(as_text)
         self._plain = [column for column in columns if column.type.kind in _PLAIN]
         self._shaped = [column for column in columns if column.type.kind not in _PLAIN]
         self._under = under
         self._undeclared = undeclared
-        self._known = frozenset(ignored).union(column.name for column in columns)
-        record = pa.struct([(column.name, _in_json(column.type)) for column in self._plain])
+        self._known = frozenset(ignored).union(found[0] for found in self._paths.values())
+        record = _record((self._paths[column.name], self._in_json(column.type)) for column in self._plain)
         self._as_declared = pa_json.ParseOptions(
             explicit_schema=pa.schema([(under, pa.list_(record))]),
             # To be told of the others costs Arrow a guess at each of their values.
@@ -140,7 +153,7 @@ class JsonPages:
         came = [field.name for field in records.type] if self._undeclared is None else self._undeclared
         undeclared = tuple(name for name in came if name not in self._known)
         columns = {
-            column.name: pc.cast(records.field(column.name), arrow_type(column.type))
+            column.name: pc.cast(_field(records, self._paths[column.name]), arrow_type(column.type))
             for column in self._plain
         }
         if not self._shaped and not undeclared:
@@ -183,7 +196,7 @@ class JsonPages:
     def _read_exactly(self, records: list[dict[str, msgspec.Raw]]) -> Rows:
         rescues: list[Rescue] = [{} for _ in records]
         columns = {
-            column.name: _fitting([record.get(column.name, _NULL) for record in records], column, rescues)
+            column.name: _fitting([self._raw(record, column) for record in records], column, rescues)
             for column in self._columns
         }
         for record, rescue in zip(records, rescues, strict=True):
@@ -191,6 +204,39 @@ class JsonPages:
                 if name not in self._known and (value := _ANY.decode(raw)) is not None:
                     rescue[name] = value
         return Rows(columns, _rescued(rescues))
+
+    def _raw(self, record: Mapping[str, msgspec.Raw], column: Column) -> msgspec.Raw:
+        """A column's value as it is written, numbers without the quotes that this source puts around them."""
+        *outer, last = self._paths[column.name]
+        for name in outer:
+            try:
+                record = _OBJECT.decode(record.get(name, _NULL)) or {}
+            except msgspec.ValidationError:
+                return _NULL
+        raw = record.get(last, _NULL)
+        if column.type.kind in self._as_text and bytes(raw).startswith(b'"'):
+            text = msgspec.json.decode(raw, type=str)
+            return msgspec.Raw(text.encode()) if _NUMBER.fullmatch(text) else raw
+        return raw
+
+    def _in_json(self, declared: DataType) -> pa.DataType:
+        """How Arrow reads a plain type: a moment is text to it, since it knows fewer ways to write one there."""
+        is_text = declared.kind in self._as_text or declared.kind in ("date", "timestamp")
+        return pa.string() if is_text else arrow_type(declared)
+
+
+def _record(fields: Iterable[tuple[Path, pa.DataType]]) -> pa.DataType:
+    """The shape of a record whose values lie at these places."""
+    by_name: dict[str, list[tuple[Path, pa.DataType]]] = {}
+    for path, type_ in fields:
+        by_name.setdefault(path[0], []).append((path[1:], type_))
+    return pa.struct(
+        [(name, _record(inner) if inner[0][0] else inner[0][1]) for name, inner in by_name.items()]
+    )
+
+
+def _field(records: pa.StructArray, path: Path) -> pa.Array:
+    return records.field(path[0]) if len(path) == 1 else pc.struct_field(records, list(path))
 
 
 def rows_from_text(
@@ -287,11 +333,6 @@ def _rescued(rescues: Sequence[Rescue]) -> pa.Array:
 
 def _written(declared: DataType) -> Any:
     return _WRITTEN.get(declared.kind, str | None)
-
-
-def _in_json(declared: DataType) -> pa.DataType:
-    """How Arrow reads a plain type: a moment is text to it, since it knows fewer ways to write one there."""
-    return pa.string() if declared.kind in ("date", "timestamp") else arrow_type(declared)
 
 
 def _present(names: Sequence[str], values: Sequence[Any]) -> Rescue:

@@ -28,16 +28,24 @@ class LandedTable:
         return self._newest(self.table.key, where="_op <> 'delete'")
 
     def rows_like(self, identity: Sequence[str], since: Any) -> "Seen":
-        """The landed rows by `identity`: those whose cursor is at least `since`, or each key's newest."""
+        """The landed rows by `identity`: those whose cursor is at least `since`, or each key's newest.
+
+        Where no cursor tells a row's versions apart, only the newest counts: a value may go back to what it was.
+        """
         if not self.held.rows:
             return Seen(identity, None)
         if since is None:
             return Seen(identity, self._newest(identity))
+        recent = f"{_quoted(self._cursor)} >= {_literal(since)}"
+        if not self.table.cursors:
+            return Seen(identity, self._landed_last(identity, recent))
         columns = ", ".join(_quoted(name) for name in identity)
-        return Seen(
-            identity,
-            self.held.query(f"select {columns} from held where {_quoted(self._cursor)} >= {_literal(since)}"),
-        )
+        return Seen(identity, self.held.query(f"select {columns} from held where {recent}"))
+
+    def live_between(self, first: date, last: date, columns: Sequence[str]) -> pa.Table:
+        """The rows of these days, by some of their columns, that are not deleted."""
+        days = f"{_quoted(self._cursor)} between {_literal(first)} and {_literal(last)}"
+        return self._landed_last(columns, days, "_op <> 'delete'")
 
     @property
     def _cursor(self) -> str:
@@ -45,6 +53,16 @@ class LandedTable:
         if isinstance(self.table.load, Window):
             return self.table.load.day
         return self.table.cursors[0]
+
+    def _landed_last(self, columns: Sequence[str], among: str, where: str = "true") -> pa.Table:
+        """The rows of each key's newest batch: all of them, where a source shows one key several times."""
+        wanted = ", ".join(_quoted(name) for name in columns)
+        needed = ", ".join(sorted({_quoted(name) for name in (*columns, "_op")}))
+        key = ", ".join(_quoted(name) for name in self.table.key)
+        return self.held.query(
+            f"select {wanted} from (select {needed}, rank() over (partition by {key} order by _batch desc) as place "
+            f"from held where {among}) where place = 1 and {where}"
+        )
 
     def _newest(self, columns: Sequence[str], where: str = "true") -> pa.Table:
         wanted = ", ".join(_quoted(name) for name in columns)

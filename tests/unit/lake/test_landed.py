@@ -20,6 +20,7 @@ from data_platform.declarations import (
     Column,
     Incremental,
     SourceTable,
+    Window,
     years,
 )
 from data_platform.lake.append import Appender
@@ -136,3 +137,47 @@ def test_a_cursor_may_be_a_number_or_a_day(lake, cursor, one, since):
 def test_a_cursor_without_an_order_is_refused(lake):
     with pytest.raises(TypeError, match="a cursor of type str has no order to follow; declare a timestamp"):
         landed(lake, batch({"Id": "a"})).rows_like(("Id",), "a")
+
+
+DAY = date(2026, 6, 1)
+WITH_DAY = tuple(
+    replace(column, required=True) if column.name == "On" else column for column in ORDERS.columns
+)
+
+
+def windowed(lake, *batches: list[dict]) -> LandedTable:
+    table = replace(
+        ORDERS, key=("Id", "On"), load=Window(day="On", restated=timedelta(days=7)), columns=WITH_DAY
+    )
+    appender = Appender(bronze_table(table, lake))
+    for number, rows in enumerate(batches):
+        usual = {"On": DAY, "_op": "upsert"}
+        appender.write(
+            pa.RecordBatch.from_pylist([usual | row for row in rows], schema=connector_schema(table))
+        )
+        appender.commit(Note({"number": number}))
+    return LandedTable(table, lake.bronze(table))
+
+
+def test_in_a_window_a_value_that_went_back_is_new(lake):
+    held = windowed(lake, [{"Id": "a", "Pieces": 1}], [{"Id": "a", "Pieces": 2}])
+    seen = held.rows_like(("Id", "Pieces"), DAY)
+    fresh = seen.without(batch({"Id": "a", "Pieces": 1}, {"Id": "a", "Pieces": 2}))
+    assert fresh.column("Pieces").to_pylist() == [1]
+
+
+def test_in_a_window_all_rows_that_share_a_key_and_a_batch_are_known(lake):
+    held = windowed(lake, [{"Id": "a", "Pieces": 1}, {"Id": "a", "Pieces": 2}])
+    seen = held.rows_like(("Id", "Pieces"), DAY)
+    assert seen.without(batch({"Id": "a", "Pieces": 1}, {"Id": "a", "Pieces": 2})).num_rows == 0
+
+
+def test_the_live_rows_of_some_days_are_those_not_deleted_last(lake):
+    later = {"On": DAY + timedelta(days=1)}
+    held = windowed(
+        lake,
+        [{"Id": "kept"}, {"Id": "gone"}, {"Id": "back", "_op": "delete"}, {"Id": "kept"} | later],
+        [{"Id": "gone", "_op": "delete"}, {"Id": "back"}],
+    )
+    assert sorted(held.live_between(DAY, DAY, ["Id"]).column("Id").to_pylist()) == ["back", "kept"]
+    assert held.live_between(DAY + timedelta(days=2), DAY + timedelta(days=9), ["Id"]).num_rows == 0
