@@ -164,7 +164,7 @@ class JsonPages:
         if not undeclared:
             return Rows(columns, pa.nulls(len(records), pa.string()))
         by_record = zip(*written[len(self._shaped) :], strict=True)
-        return Rows(columns, _rescued([_present(undeclared, values) for values in by_record]))
+        return Rows(columns, rescued_json([_present(undeclared, values) for values in by_record]))
 
     def _records(self, body: bytes) -> pa.StructArray:
         """The records, with their plain columns in the declared types."""
@@ -203,7 +203,7 @@ class JsonPages:
             for name, raw in record.items():
                 if name not in self._known and (value := _ANY.decode(raw)) is not None:
                     rescue[name] = value
-        return Rows(columns, _rescued(rescues))
+        return Rows(columns, rescued_json(rescues))
 
     def _raw(self, record: Mapping[str, msgspec.Raw], column: Column) -> msgspec.Raw:
         """A column's value as it is written, numbers without the quotes that this source puts around them."""
@@ -255,7 +255,7 @@ def rows_from_text(
         for rescue, text in zip(rescues, texts.column(name).to_pylist(), strict=True):
             if text is not None:
                 rescue[name] = meant(name, text)
-    return Rows(held, _rescued(rescues))
+    return Rows(held, rescued_json(rescues))
 
 
 def _from_text(
@@ -327,7 +327,7 @@ def _texts(written: Sequence[bytes]) -> pa.Array:
     return texts
 
 
-def _rescued(rescues: Sequence[Rescue]) -> pa.Array:
+def rescued_json(rescues: Sequence[Rescue]) -> pa.Array:
     return pa.array([_ENCODER.encode(rescue).decode() if rescue else None for rescue in rescues], pa.string())
 
 
