@@ -20,8 +20,8 @@ SESSION = {
     "spark.databricks.delta.snapshotPartitions": "2",
     # Lower case by ICU costs every session seconds before its first row, and differs on no address.
     "spark.sql.icu.caseMappings.enabled": "false",
-    # A step's rows are cached for the seconds that it lasts; packing them tight costs more than it saves.
-    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    # What is merged was checkpointed before, so it can't change while Delta reads it twice.
+    "spark.databricks.delta.merge.materializeSource": "none",
 }
 
 # What a process of its own is started with.

@@ -44,13 +44,10 @@ def replay(spark: "SparkSession", table: SourceTable, lake: Lake) -> Replayed:
     ]
     rows = read(spark, bronze).join(F.broadcast(waiting), same_row, "left_semi")
     judged = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
-    judged = judged.withColumn("_waits", F.lit(True)).persist()
-    try:
-        good = judged.where(F.size("_reasons") == 0)
-        passed = good.count()
-        if passed:
-            write_silver(spark, table, silver, good, Note(silver.note.position, {"replayed": passed}))
-        keep_back(spark, table, quarantine, judged, Note(quarantine.note.position, {"replayed": passed}))
-    finally:
-        judged.unpersist()
+    judged = judged.withColumn("_waits", F.lit(True)).localCheckpoint()
+    good = judged.where(F.size("_reasons") == 0)
+    passed = good.count()
+    if passed:
+        write_silver(spark, table, silver, good, Note(silver.note.position, {"replayed": passed}))
+    keep_back(spark, table, quarantine, judged, Note(quarantine.note.position, {"replayed": passed}))
     return Replayed(passed, quarantine.fresh().rows)

@@ -99,19 +99,17 @@ def _merge_judged(
     spark: "SparkSession", table: SourceTable, held: _Tables, judged: DataFrame, landed: int
 ) -> dict[str, int]:
     """Quarantine first, with a position of its own: what a killed attempt kept back is not kept back twice."""
-    judged = _marked_waiting(spark, table, held.quarantine, judged).persist()
-    try:
-        counts = _counts(judged)
-        is_waited_for = bool(counts.pop("waiting"))
-        note = Note({held.bronze.name: held.bronze.batch}, {"read": landed, **counts})
-        if counts["quarantined"] or is_waited_for:
-            # A row with a key is kept back once however often it is looked at; one without is known by its batch.
-            keyed = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
-            unseen = F.col("_source_batch") > reached(held.quarantine, held.bronze)
-            keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note)
-        write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note)
-    finally:
-        judged.unpersist()
+    # Worked out once; Delta takes what is kept like this as it is, where it would copy a cached source again.
+    judged = _marked_waiting(spark, table, held.quarantine, judged).localCheckpoint()
+    counts = _counts(judged)
+    is_waited_for = bool(counts.pop("waiting"))
+    note = Note({held.bronze.name: held.bronze.batch}, {"read": landed, **counts})
+    if counts["quarantined"] or is_waited_for:
+        # A row with a key is kept back once however often it is looked at; one without is known by its batch.
+        keyed = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
+        unseen = F.col("_source_batch") > reached(held.quarantine, held.bronze)
+        keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note)
+    write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note)
     return {"read": landed, **counts}
 
 
