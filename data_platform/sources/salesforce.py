@@ -19,6 +19,7 @@ from data_platform.declarations import (
     Incremental,
     Normalise,
     Personal,
+    Snapshot,
     SourceTable,
     at_least,
     between,
@@ -35,6 +36,12 @@ from data_platform.declarations import (
 # Many rows share a SystemModstamp and some appear late: read the edge again, what landed already is left out.
 # Formulas change without moving it, so once a week every row that has one is compared.
 BY_MODSTAMP = Incremental(cursor="SystemModstamp", overlap=timedelta(minutes=10), reread_every=days(7))
+
+
+def by_appflow(name: str) -> Snapshot:
+    """The files of the object's flow, which write the same fields under the same names; deleted records are flagged."""
+    return Snapshot(prefix=f"raw/salesforce/{name}/", deleted="IsDeleted")
+
 
 MONEY = DECIMAL(18, 2)
 OWNER = Column(
@@ -70,6 +77,7 @@ LEADS = SourceTable(
     system="salesforce",
     name="leads",
     reads="Lead",
+    files=by_appflow("Lead"),
     description="People and companies that might become customers.",
     key=("Id",),
     load=BY_MODSTAMP,
@@ -129,6 +137,7 @@ OPPORTUNITIES = SourceTable(
     system="salesforce",
     name="opportunities",
     reads="Opportunity",
+    files=by_appflow("Opportunity"),
     description="Deals, from the first talk to won or lost.",
     key=("Id",),
     load=BY_MODSTAMP,
@@ -169,6 +178,7 @@ ACCOUNTS = SourceTable(
     system="salesforce",
     name="accounts",
     reads="Account",
+    files=by_appflow("Account"),
     description="Companies we sell to or might.",
     key=("Id",),
     load=BY_MODSTAMP,
@@ -202,6 +212,7 @@ CONTACTS = SourceTable(
     system="salesforce",
     name="contacts",
     reads="Contact",
+    files=by_appflow("Contact"),
     description="People at the companies we sell to.",
     key=("Id",),
     load=BY_MODSTAMP,
