@@ -97,7 +97,7 @@ class _Load:
 
     def __init__(self, table: SourceTable, asked: AskedTable, landed: Landed) -> None:
         self.table = table
-        self.load = _by_moment(table)
+        self.load = by_moment(table)
         self.asked = asked
         self.landed = landed
         self.end = asked.now().astimezone(UTC)
@@ -185,7 +185,8 @@ def _written(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _by_moment(table: SourceTable) -> Incremental:
+def by_moment(table: SourceTable) -> Incremental:
+    """How the table is loaded, where that is by the moment its rows changed."""
     name = f"{table.system}.{table.name}"
     if not isinstance(table.load, Incremental):
         raise SourceError(

@@ -64,7 +64,7 @@ class Application:
         count, now = len(self.truth()), self.now()
         contacts = self.world.truth("contacts")[: max(1, round(count * NEW))]
         made = self.subscriptions.start(contacts, now - timedelta(days=1), now)
-        self.insert(made)
+        self.insert([row | {"updated_at": now} for row in made])
         chosen = self.subscriptions.pick(self.day, max(1, round(count * CHANGED)))
         self.update(chosen, price=Decimal(self.day) + Decimal("9.99"), status="past_due")
         gone = [each for each in self.subscriptions.pick(1_000 + self.day, count // 2) if each not in chosen][
