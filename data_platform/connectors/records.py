@@ -5,10 +5,12 @@ that is not declared; the row itself always lands. Only a number declared as a f
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +29,8 @@ from data_platform.lake.schema import arrow_type, connector_schema
 
 # What a row keeps beside its columns: the values that are not declared or did not fit, by field.
 Rescue = dict[str, Any]
+# The rescues of some rows, by the row's place; one that is asked for is made.
+Rescues = defaultdict[int, Rescue]
 
 _NULL: Final = msgspec.Raw(b"null")
 # What JSON must hold for a declared kind; the others are written as strings.
@@ -194,16 +198,16 @@ class JsonPages:
         return list(zip(*map(astuple, getattr(page, self._under)), strict=True))
 
     def _read_exactly(self, records: list[dict[str, msgspec.Raw]]) -> Rows:
-        rescues: list[Rescue] = [{} for _ in records]
+        rescues: Rescues = defaultdict(dict)
         columns = {
             column.name: _fitting([self._raw(record, column) for record in records], column, rescues)
             for column in self._columns
         }
-        for record, rescue in zip(records, rescues, strict=True):
+        for place, record in enumerate(records):
             for name, raw in record.items():
                 if name not in self._known and (value := _ANY.decode(raw)) is not None:
-                    rescue[name] = value
-        return Rows(columns, rescued_json(rescues))
+                    rescues[place][name] = value
+        return Rows(columns, _rescued_of(rescues, len(records)))
 
     def _raw(self, record: Mapping[str, msgspec.Raw], column: Column) -> msgspec.Raw:
         """A column's value as it is written, numbers without the quotes that this source puts around them."""
@@ -240,26 +244,31 @@ def _field(records: pa.StructArray, path: Path) -> pa.Array:
 
 
 def rows_from_text(
-    texts: pa.Table, columns: Sequence[Column], undeclared: Sequence[str], meant: Callable[[str, str], Any]
+    texts: pa.Table,
+    columns: Sequence[Column],
+    undeclared: Sequence[str],
+    meant: Callable[[str, str], Any],
+    misfits: Mapping[str, pa.Array] = MappingProxyType({}),
 ) -> Rows:
     """Columns of text (a CSV) in the declared types; a JSON column's text is its JSON.
 
     `meant(field, text)` is the value that the source would give for it in a JSON page: what is rescued is
-    then the same whichever way it was read.
+    then the same whichever way it was read. `misfits` are the texts that are known already to fit no type.
     """
-    rescues: list[Rescue] = [{} for _ in range(texts.num_rows)]
+    rescues: Rescues = defaultdict(dict)
     held = {}
     for column in columns:
         held[column.name] = _from_text(texts.column(column.name).combine_chunks(), column, rescues, meant)
-    for name in undeclared:
-        for rescue, text in zip(rescues, texts.column(name).to_pylist(), strict=True):
-            if text is not None:
-                rescue[name] = meant(name, text)
-    return Rows(held, rescued_json(rescues))
+    for name, kept in [*misfits.items(), *((name, texts.column(name)) for name in undeclared)]:
+        if kept.null_count < len(kept):
+            for place, text in enumerate(kept.to_pylist()):
+                if text is not None:
+                    rescues[place][name] = meant(name, text)
+    return Rows(held, _rescued_of(rescues, texts.num_rows))
 
 
 def _from_text(
-    texts: pa.Array, column: Column, rescues: list[Rescue], meant: Callable[[str, str], Any]
+    texts: pa.Array, column: Column, rescues: Rescues, meant: Callable[[str, str], Any]
 ) -> pa.Array:
     if column.type.kind == "json" or texts.null_count == len(texts):
         return pc.cast(texts, arrow_type(column.type))
@@ -277,7 +286,7 @@ def _from_text(
     return _fitting(raws, column, rescues)
 
 
-def _fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: list[Rescue]) -> pa.Array:
+def _fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa.Array:
     """The values that fit; null for the others, which go to their row's rescue."""
     decoder = msgspec.json.Decoder(_written(column.type))
     values = [_value(raw, decoder, column.type.kind) for raw in raws]
@@ -325,6 +334,13 @@ def _texts(written: Sequence[bytes]) -> pa.Array:
     )
     texts.validate(full=True)
     return texts
+
+
+def _rescued_of(rescues: Mapping[int, Rescue], number: int) -> pa.Array:
+    """The rescues of so many rows, most of which have none."""
+    if not rescues:
+        return pa.nulls(number, pa.string())
+    return rescued_json([rescues.get(place, {}) for place in range(number)])
 
 
 def rescued_json(rescues: Sequence[Rescue]) -> pa.Array:
