@@ -1,4 +1,4 @@
-"""What a Lambda of ours lands from public REST APIs. What it does: lambdas; how its files are read: connectors/landing."""
+"""What a Lambda of ours lands from public REST APIs. What it does: lambdas; how files are read: connectors/landing."""
 
 from datetime import date
 
