@@ -73,19 +73,19 @@ class Database:
     def stream(self, question: str) -> Iterator[pa.RecordBatch]:
         """The rows of a large answer, as they come; memory holds a few batches."""
         try:
-            yield from connectorx.read_sql(
+            batches = connectorx.read_sql(
                 self._address.geturl(),
                 question,
                 return_type="arrow_stream",
                 batch_size=BATCH_ROWS,
                 pre_execution_query=IN_UTC,
             )
-        except GeneratorExit:
+            # The last one is empty where the rows before it fill theirs.
+            yield from (batch for batch in batches if batch.num_rows)
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             # Its panics are no Exceptions. Its words can quote rows and the address, so they stay here.
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
             raise ReadAgain(
                 f"MySQL at {self.where} stopped in the middle of an answer ({type(error).__name__}). See whether the "
                 "server was restarted or ends long queries; the position stands"
