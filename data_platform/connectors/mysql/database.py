@@ -73,7 +73,7 @@ class Database:
     def stream(self, question: str) -> Iterator[pa.RecordBatch]:
         """The rows of a large answer, as they come; memory holds a few batches."""
         try:
-            batches = connectorx.read_sql(
+            batches: Any = connectorx.read_sql(
                 self._address.geturl(),
                 question,
                 return_type="arrow_stream",
