@@ -131,4 +131,4 @@ class Windowed(Protocol):
     """Reads a kind of source a day at a time, and can be asked for days that it has read before."""
 
     def offer_days(self, table: SourceTable, landed: Landed, days: tuple[date, date]) -> Offer:
-        """The rows of these days, the last one included. The position goes on only where it has no gap to leap."""
+        """The rows of these days, the last one included. The position stays where it is."""

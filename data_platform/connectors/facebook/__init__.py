@@ -1,0 +1,1 @@
+"""Facebook Ads: the Marketing API's insights, by asynchronous report runs."""

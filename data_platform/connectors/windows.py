@@ -1,0 +1,186 @@
+"""Reading by days: which days a load consists of, in which slices, and what is gone from them.
+
+A source that restates its numbers is read up to yesterday: today is not over, and would change with every load.
+Days that may have changed since they were read (the last `restated` of them) are read again each time. The position
+says of each account the last day that was read, so an account that is added later gets its own first load.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, Position, SourceError
+from data_platform.connectors.records import Rows
+from data_platform.declarations import SourceTable, Window
+from data_platform.lake.schema import connector_schema
+
+ONE_DAY = timedelta(days=1)
+# Days that are asked for at once: what a killed load reads again at most, and what one answer has to hold.
+SLICE = timedelta(days=7)
+RENEWED_EVERY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Days:
+    """From the first to the last, both included."""
+
+    first: date
+    last: date
+
+    def slices(self) -> Iterator["Days"]:
+        first = self.first
+        while first <= self.last:
+            last = min(first + SLICE - ONE_DAY, self.last)
+            yield Days(first, last)
+            first = last + ONE_DAY
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose days are read. `column` names the account in the table's rows, where it holds several.
+
+    `yesterday` is the account's last whole day by the source's clock and the account's own time zone.
+    """
+
+    id: str
+    yesterday: date
+    column: str = ""
+
+
+Read = Callable[[Account, Days], Iterator[pa.RecordBatch]]
+Count = Callable[[Account, Days], int]
+
+
+@dataclass
+class WindowedLoad:
+    """One load of one table by days. `read` gives the bronze rows of some days of an account, `count` how many the
+    source says there are; without a count the receipt compares none."""
+
+    table: SourceTable
+    landed: Landed
+    accounts: Sequence[Account]
+    history: timedelta
+    read: Read
+    count: Count | None = None
+    asked: tuple[date, date] | None = None
+    drift: Sequence[Drift] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.table.load, Window):
+            raise SourceError(
+                f"{self.table.system}.{self.table.name} is declared as {type(self.table.load).__name__}, and its "
+                "source is read by days. Declare load=Window(day=…, restated=…)"
+            )
+        self._day = self.table.load.day
+        self._restated = self.table.load.restated
+        known = (self.landed.position or {}).get("days", {})
+        self._reached: dict[str, date] = {account: date.fromisoformat(day) for account, day in known.items()}
+
+    def offer(self) -> Offer:
+        days = {account.id: self._days(account) for account in self.accounts}
+        after_all = dict(self._reached)
+        for account in self.accounts:
+            self._go_on(after_all, account, days[account.id])
+        return Offer(
+            self._parts(days), _position(after_all), self.drift, self._is_behind(after_all), self.notes
+        )
+
+    def _days(self, account: Account) -> Days:
+        reached = self._reached.get(account.id)
+        if self.asked:
+            return Days(self.asked[0], min(self.asked[1], account.yesterday))
+        if reached is None:
+            return Days(account.yesterday - max(self.history, self._restated) + ONE_DAY, account.yesterday)
+        # Whatever could still change when it was read last, also where that was long ago.
+        return Days(reached - self._restated + ONE_DAY, account.yesterday)
+
+    def _go_on(self, reached: dict[str, date], account: Account, days: Days) -> None:
+        """Days that were asked for leave the position: the ones before them may have changed since."""
+        if not self.asked:
+            reached[account.id] = max(days.last, reached.get(account.id, days.last))
+
+    def _is_behind(self, after_all: Mapping[str, date]) -> bool:
+        """Days without a row move no position by themselves, and would be asked for again by every load."""
+        known = [self._reached.get(account, date.min) for account in after_all]
+        return any(
+            day - before > RENEWED_EVERY for day, before in zip(after_all.values(), known, strict=True)
+        )
+
+    def _parts(self, days: Mapping[str, Days]) -> Iterator[Part]:
+        for account in self.accounts:
+            for some in days[account.id].slices():
+                keys: list[pa.Table] = []
+                yield self._rows(account, some, keys)
+                gone = self._gone(account, some, keys)
+                self._go_on(self._reached, account, some)
+                if gone.num_rows:
+                    batches = iter([Batch(gone, _position(self._reached))])
+                    yield Part(batches, gone.num_rows, identity_of(self.table), since=some.first)
+
+    def _rows(self, account: Account, days: Days, keys: list[pa.Table]) -> Part:
+        recount = partial(self.count, account, days) if self.count else None
+        counted = recount() if recount else None
+        batches = self._batches(account, days, keys)
+        return Part(batches, counted, identity_of(self.table), since=days.first, recount=recount)
+
+    def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
+        # What is committed of these days before all are read is read again, and known then.
+        before = _position(self._reached)
+        for rows in self.read(account, days):
+            keys.append(pa.Table.from_batches([rows]).select([*self.table.key]))
+            yield Batch(rows, before)
+
+    def _gone(self, account: Account, days: Days, keys: Sequence[pa.Table]) -> pa.RecordBatch:
+        """Rows that landed from these days and are not there any more."""
+        key = [*self.table.key]
+        columns = key + ([account.column] if account.column and account.column not in key else [])
+        schema = connector_schema(self.table)
+        live = self.landed.live_between(days.first, days.last, columns)
+        live = live.cast(pa.schema([schema.field(name) for name in columns]))
+        if account.column:
+            live = live.filter(pc.equal(live.column(account.column), account.id))
+        missing = (
+            live.join(pa.concat_tables(keys), key, join_type="left anti", use_threads=False) if keys else live
+        )
+        known = {name: missing.column(name).combine_chunks() for name in columns}
+        return bronze_rows(self.table, Rows(known, pa.nulls(missing.num_rows, pa.string())), "gone", "delete")
+
+
+def identity_of(table: SourceTable) -> tuple[str, ...]:
+    """What makes a row a new one: any of its values."""
+    return (*(column.name for column in table.columns), "_op", "_rescued")
+
+
+def bronze_rows(table: SourceTable, rows: Rows, origin: str, op: str = "upsert") -> pa.RecordBatch:
+    """The rows in the table's bronze columns; what the source did not say is null."""
+    schema = connector_schema(table)
+    said = {
+        "_op": pa.repeat(op, len(rows)),
+        "_origin": pa.repeat(origin, len(rows)),
+        "_rescued": rows.rescued,
+    }
+    columns = [
+        said[held.name] if held.name in said else rows.columns.get(held.name, pa.nulls(len(rows), held.type))
+        for held in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def yesterday(now: datetime, time_zone: str, of: str) -> date:
+    try:
+        return (now.astimezone(ZoneInfo(time_zone)) - ONE_DAY).date()
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SourceError(
+            f"{of} is in time zone {time_zone[:40]!r}, which is not known here, so its last whole day is not either; "
+            "expected is a name such as Europe/Berlin. Correct it at the source or in the settings"
+        ) from None
+
+
+def _position(reached: Mapping[str, date]) -> Position:
+    return {"days": {account: day.isoformat() for account, day in sorted(reached.items())}}

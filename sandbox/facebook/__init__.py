@@ -1,0 +1,1 @@
+"""Facebook's Marketing API, as far as insights go."""
