@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from data_platform.connectors.records import Rescue, Rows, rescued_json
+from data_platform.connectors.records import Rescue, Rows, rescued_of
 from data_platform.declarations import Column, DataType
 from data_platform.lake.schema import TIMESTAMP_TYPE, arrow_type
 
@@ -29,9 +29,7 @@ def rows_from_columns(held: pa.RecordBatch, columns: Sequence[Column], undeclare
         for place, value in enumerate(held.column(name)):
             if value.is_valid:
                 keep(name, place, value)
-    if not rescues:
-        return Rows(fitting, pa.nulls(held.num_rows, pa.string()))
-    return Rows(fitting, rescued_json([rescues.get(place, {}) for place in range(held.num_rows)]))
+    return Rows(fitting, rescued_of(rescues, held.num_rows))
 
 
 def _fitting(

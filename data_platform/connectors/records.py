@@ -207,7 +207,7 @@ class JsonPages:
             for name, raw in record.items():
                 if name not in self._known and (value := _ANY.decode(raw)) is not None:
                     rescues[place][name] = value
-        return Rows(columns, _rescued_of(rescues, len(records)))
+        return Rows(columns, rescued_of(rescues, len(records)))
 
     def _raw(self, record: Mapping[str, msgspec.Raw], column: Column) -> msgspec.Raw:
         """A column's value as it is written, numbers without the quotes that this source puts around them."""
@@ -264,7 +264,7 @@ def rows_from_text(
             for place, text in enumerate(kept.to_pylist()):
                 if text is not None:
                     rescues[place][name] = meant(name, text)
-    return Rows(held, _rescued_of(rescues, texts.num_rows))
+    return Rows(held, rescued_of(rescues, texts.num_rows))
 
 
 def _from_text(
@@ -336,7 +336,7 @@ def _texts(written: Sequence[bytes]) -> pa.Array:
     return texts
 
 
-def _rescued_of(rescues: Mapping[int, Rescue], number: int) -> pa.Array:
+def rescued_of(rescues: Mapping[int, Rescue], number: int) -> pa.Array:
     """The rescues of so many rows, most of which have none."""
     if not rescues:
         return pa.nulls(number, pa.string())
