@@ -65,6 +65,7 @@ class Settings(BaseSettings):
 
     # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
     aws_endpoint_url: str | None = None
+    aws_endpoint_url_appflow: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None

@@ -96,6 +96,8 @@ class _Load:
         self.rejected: list[Rejected] = []
         self.appender = Appender(self.held)
         self.first_batch = self.appender.batch
+        # The position after the last batch, of this part or of the one before it.
+        self.reached: Position | None = None
 
     def run(self, connector: Connector, days: tuple[date, date] | None) -> Loaded:
         landed = LandedTable(self.table, self.held)
@@ -129,12 +131,11 @@ class _Load:
             self.receipt.offered = None
         else:
             self.receipt.offered += part.offered
-        reached: Position | None = None
         for batch in part.batches:
-            if reached is not None and self.appender.rows >= self.commit_rows:
-                self._commit(reached)
+            if self.reached is not None and self.appender.rows >= self.commit_rows:
+                self._commit(self.reached)
             self._take(batch, seen)
-            reached = batch.position
+            self.reached = batch.position
         self._settle(part, self.receipt.accounted - before)
 
     def _take(self, batch: Batch, seen: Seen) -> None:

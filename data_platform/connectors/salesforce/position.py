@@ -1,10 +1,11 @@
 """How far a table has been read from Salesforce, as its commits carry it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from data_platform.connectors.base import SourceError
 from data_platform.connectors.salesforce.soql import Place, moment, written
 
 
@@ -26,6 +27,14 @@ class Reached:
 
     @classmethod
     def of(cls, position: Mapping[str, Any]) -> "Reached":
+        # A table that was read from AppFlow's files in between goes on from where the API was left.
+        position = position.get("before_files", position)
+        if "cursor" not in position:
+            raise SourceError(
+                "the table's position is that of landed files, and says not from when on to ask Salesforce. Set it with "
+                f"`data-platform position set` ({', '.join(field.name for field in fields(cls))}), or have the files "
+                "read on by SALESFORCE_ROUTES"
+            )
         moments = {name: moment(text) for name, text in position.items() if name != "key"}
         return cls(key=position["key"], **moments)
 
