@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, SourceError
+from data_platform.connectors.keys import gone_keys
 from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.declarations import Incremental, SourceTable
 from data_platform.lake.schema import arrow_type
@@ -124,7 +125,10 @@ class _Load:
                 may_repeat=self.start is not None,
                 recount=partial(self.asked.count, span),
             )
-        if self._compares_keys and (gone := self._gone()).num_rows:
+        if (
+            self._compares_keys
+            and (gone := gone_keys(self.table, self.landed, self.asked.present_keys())).num_rows
+        ):
             batch = Batch(
                 self._tombstones(gone), self._reached(Place(self.end), after_comparing=True).position
             )
@@ -155,19 +159,6 @@ class _Load:
         if self.before is None or self.before.place.key or self.load.compare_keys_every is None:
             return False
         return self.end - self.before.compared_at >= self.load.compare_keys_every
-
-    def _gone(self) -> pa.Table:
-        """The keys that we hold as alive and the database does not have."""
-        schema = pa.schema([(name, arrow_type(self.table.by_name[name].type)) for name in self.table.key])
-        # What the lake is asked comes as views of strings, which Arrow compares with nothing.
-        held = self.landed.live_keys().cast(schema)
-        there = pa.concat_tables(
-            [
-                schema.empty_table(),
-                *(pa.table(dict(keys), schema=schema) for keys in self.asked.present_keys()),
-            ]
-        )
-        return held.join(there, list(self.table.key), join_type="left anti")
 
     def _tombstones(self, gone: pa.Table) -> pa.RecordBatch:
         """Rows that know nothing but which row is gone, and when that was seen."""

@@ -4,7 +4,6 @@ The files are written here rather than by delta-rs so that a commit can say what
 known only when the last of them has passed; memory holds one row group at a time.
 """
 
-import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pa_fs
@@ -25,6 +25,8 @@ from data_platform.lake.tables import APP_ID, LakeTable, Note
 
 ROW_GROUP_ROWS = 25_000
 FILE_ROWS = 1_000_000
+# A decimal is a number with all its digits there.
+_STATISTICS = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass
@@ -49,14 +51,14 @@ class _File:
                 self.high[name] = max(self.high.get(name, ends["max"]), ends["max"])
 
     def stats(self) -> str:
-        return json.dumps(
+        return _STATISTICS.encode(
             {
                 "numRecords": self.rows,
                 "minValues": {name: _written(value) for name, value in self.low.items()},
                 "maxValues": {name: _written(value) for name, value in self.high.items()},
                 "nullCount": self.nulls,
             }
-        )
+        ).decode()
 
 
 def _written(value: Any) -> Any:

@@ -1,0 +1,127 @@
+"""The publication and the replication slot of a table: made, looked after, and found lost.
+
+Each table has a slot of its own, so that a load moves it on with no regard to another table's, and a kill leaves
+one table's position and slot to agree on. Both have the table's name, so whoever loads it finds them.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+
+from data_platform.connectors.base import SourceError
+from data_platform.connectors.postgres.described import Described, qualified
+from data_platform.connectors.postgres.session import Database, literal, quoted, rows_of
+from data_platform.declarations import SourceTable
+
+STATE = (
+    "select wal_status, confirmed_flush_lsn - '0/0', plugin from pg_replication_slots where slot_name = %s"
+)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A slot that was just made: it holds what is committed from `lsn` on, and `snapshot` shows what was before."""
+
+    lsn: int
+    snapshot: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One table's place in the server's WAL."""
+
+    database: Database
+    session: Any
+    table: SourceTable
+
+    @property
+    def name(self) -> str:
+        return "data_platform_" + re.sub(r"\W", "_", self.table.reads.lower())[:49]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One load at a time: of two, one would take the slot from under the other. A killed one lets go by itself."""
+        ((is_ours,),) = rows_of(
+            self.session, "select pg_try_advisory_lock(hashtextextended(%s, 0))", [self.name]
+        )
+        if not is_ours:
+            raise SourceError(
+                f"{self.table.system}.{self.table.name} is being loaded by another run, which holds its slot "
+                f"{self.name}; let that run end, then run again"
+            )
+        yield
+
+    def missed(self, position: int) -> str | None:
+        """Why the changes since the position can't be had from the slot any more; None where they can."""
+        found = rows_of(self.session, STATE, [self.name])
+        if not found:
+            return f"the replication slot {self.name} is gone"
+        ((status, confirmed, plugin),) = found
+        if status == "lost" or confirmed is None:
+            return f"the server has given up the replication slot {self.name}: too much WAL had to be kept for it"
+        if plugin != "pgoutput":
+            return f"the replication slot {self.name} is another program's ({plugin})"
+        if confirmed > position:
+            return f"the replication slot {self.name} stands beyond the table's position"
+        return None
+
+    def advance(self, position: int) -> None:
+        """Let the server forget what the table's commits hold."""
+        rows_of(
+            self.session,
+            "select pg_replication_slot_advance(slot_name, '0/0'::pg_lsn + %s) from pg_replication_slots "
+            "where slot_name = %s and confirmed_flush_lsn < '0/0'::pg_lsn + %s",
+            [position, self.name, position],
+        )
+
+    @contextmanager
+    def made(self, described: Described) -> Iterator[Exported]:
+        """A new slot in the place of any other; its snapshot can be read as long as this is open."""
+        self._must_tell_keys(described)
+        self._publish()
+        rows_of(
+            self.session,
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s",
+            [self.name],
+        )
+        with self.database.replication() as cursor:
+            cursor.execute(f"CREATE_REPLICATION_SLOT {quoted(self.name)} LOGICAL pgoutput EXPORT_SNAPSHOT")
+            _, lsn, snapshot, _ = cursor.fetchone()
+            yield Exported(number_of(lsn), snapshot)
+
+    def changes(self, end: int) -> str:
+        """The question for what was committed in the slot up to `end`; asking it moves nothing."""
+        return (
+            f"select data from pg_logical_slot_peek_binary_changes({literal(self.name)}, '0/0'::pg_lsn + {end}, null, "
+            f"'proto_version', '1', 'publication_names', {literal(quoted(self.name))})"
+        )
+
+    def _must_tell_keys(self, described: Described) -> None:
+        if missing := set(self.table.key) - described.identity:
+            raise SourceError(
+                f"{self.table.reads} does not write {', '.join(sorted(missing))} into the WAL when a row is changed or "
+                "deleted, so its changes can't be followed. Give it a primary key of the declared key columns, or "
+                f"run: alter table {qualified(self.table)} replica identity full"
+            )
+
+    def _publish(self) -> None:
+        if rows_of(self.session, "select 1 from pg_publication where pubname = %s", [self.name]):
+            return
+        create = f"create publication {quoted(self.name)} for table {qualified(self.table)}"
+        try:
+            rows_of(self.session, create)
+        except psycopg2.errors.InsufficientPrivilege:
+            raise SourceError(
+                f"this user may not publish {self.table.reads}. Let its owner run: {create}; or declare the table "
+                "with load=Incremental(…), which needs no rights but SELECT"
+            ) from None
+
+
+def number_of(lsn: str) -> int:
+    """An LSN as the number that it is."""
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

@@ -1,0 +1,1 @@
+"""A PostgreSQL of the sandbox's own, and the shop's tables in it."""
