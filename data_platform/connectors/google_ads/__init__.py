@@ -1,0 +1,1 @@
+"""Google Ads: reports in GAQL by REST's searchStream."""

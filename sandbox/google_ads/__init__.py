@@ -1,0 +1,1 @@
+"""Google Ads, as far as reports by searchStream go, and the login before it."""
