@@ -10,6 +10,7 @@ from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Drift, Landed, Offer, SourceError
 from data_platform.connectors.columnar import rows_from_columns
 from data_platform.connectors.incremental import Span, by_moment, incremental_offer
+from data_platform.connectors.keyset import Dialect
 from data_platform.connectors.mysql.database import Database
 from data_platform.connectors.mysql.describe import Described, Field, quoted
 from data_platform.connectors.records import Rows
@@ -52,13 +53,15 @@ class Asked:
         return now.replace(microsecond=now.microsecond // cut * cut, tzinfo=UTC)  # type: ignore[no-any-return]
 
     def count(self, span: Span) -> int:
-        ((count,),) = self.database.ask(f"select count(*) from {self._from} where {self._within(span)}")
+        ((count,),) = self.database.ask(
+            f"select count(*) from {self._from} where {DIALECT.within(self.table, span)}"
+        )
         return int(count)
 
     def read(self, span: Span) -> Iterator[Rows]:
-        order = ", ".join(quoted(name) for name in (self.cursor, *self.table.key))
         batches = self.database.stream(
-            f"select {self.described.selected} from {self._from} where {self._within(span)} order by {order}"
+            f"select {self.described.selected} from {self._from} "
+            f"where {DIALECT.within(self.table, span)} order by {DIALECT.order(self.table)}"
         )
         return worked_ahead(self._typed, read_ahead(batches))
 
@@ -74,20 +77,6 @@ class Asked:
     @property
     def _from(self) -> str:
         return ".".join(quoted(part) for part in self.table.reads.split("."))
-
-    def _within(self, span: Span) -> str:
-        cursor = quoted(self.cursor)
-        within = f"{cursor} < {_moment(span.end)}"
-        if span.after is None:
-            return within
-        after = _moment(span.after.cursor)
-        if not span.after.key:
-            return f"{within} and {cursor} >= {after}"
-        keys = [self.table.by_name[name] for name in self.table.key]
-        # Said twice, since MySQL looks a range up in an index by the first and not by the second.
-        return (
-            f"{within} and {cursor} >= {after} and ({cursor} > {after} or ({_beyond(keys, span.after.key)}))"
-        )
 
     def _fields(self) -> list[Field]:
         schema, _, name = self.table.reads.rpartition(".")
@@ -106,15 +95,6 @@ class Asked:
         return [Field(row[0], row[1].lower(), row[2], *map(int, row[3:])) for row in rows]
 
 
-def _beyond(keys: Sequence[Column], values: Sequence[Any]) -> str:
-    """A row's key comes after these values."""
-    (first, *others), (value, *rest) = keys, values
-    name, written = quoted(first.name), _literal(first, value)
-    if not others:
-        return f"{name} > {written}"
-    return f"{name} > {written} or ({name} = {written} and ({_beyond(others, rest)}))"
-
-
 def _literal(column: Column, value: Any) -> str:
     """A value as MySQL reads it, whatever characters it has."""
     if column.type.kind in ("bigint", "decimal"):
@@ -124,3 +104,6 @@ def _literal(column: Column, value: Any) -> str:
 
 def _moment(moment: datetime) -> str:
     return f"timestamp'{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'"
+
+
+DIALECT = Dialect(quoted, _moment, _literal)

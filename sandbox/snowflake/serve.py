@@ -1,0 +1,120 @@
+"""The process of the stand-in: fakesnow, with what it lacks of logins, null moments and errors.
+
+It runs in an environment of its own (`requirements.in` beside this), since fakesnow needs a DuckDB that the platform
+can't have, and is told on its standard input where to listen, where to keep its database, and whom to let in.
+"""
+
+import base64
+import gzip
+import json
+import sys
+from typing import Any
+
+import fakesnow.arrow as arrow  # type: ignore[import-not-found,unused-ignore]
+import fakesnow.server as server  # type: ignore[import-not-found,unused-ignore]
+import jwt  # type: ignore[import-not-found,unused-ignore]
+import pyarrow as pa
+import pyarrow.compute as pc
+import snowflake.connector.errors as errors
+import uvicorn  # type: ignore[import-not-found,unused-ignore]
+from fakesnow.cursor import FakeSnowflakeCursor  # type: ignore[import-not-found,unused-ignore]
+from fakesnow.instance import FakeSnow  # type: ignore[import-not-found,unused-ignore]
+from starlette.applications import Starlette  # type: ignore[import-not-found,unused-ignore]
+from starlette.requests import Request  # type: ignore[import-not-found,unused-ignore]
+from starlette.responses import JSONResponse  # type: ignore[import-not-found,unused-ignore]
+from starlette.routing import Route  # type: ignore[import-not-found,unused-ignore]
+
+INCORRECT_LOGIN = "390100"
+
+TOLD: dict[str, Any] = json.load(sys.stdin)
+# What each session said of itself when it logged in, for tests to look at.
+LOGINS: list[dict[str, Any]] = []
+
+_moments = arrow.timestamp_to_sf_struct
+_execute = FakeSnowflakeCursor.execute
+
+
+def moments_or_null(moments: Any) -> Any:
+    """fakesnow makes 1970 of a moment that is null."""
+    if isinstance(moments, pa.ChunkedArray):
+        moments = moments.combine_chunks()
+    if not moments.null_count:
+        return _moments(moments)
+    known = _moments(pc.fill_null(moments, pa.scalar(0, pa.int64()).cast(moments.type)))
+    return pa.StructArray.from_arrays(known.flatten(), fields=list(known.type), mask=pc.is_null(moments))
+
+
+def execute_or_say(self: Any, command: str, *arguments: Any, **options: Any) -> Any:
+    """What fakesnow can't do is an error of SQL: its 500 would have the connector ask again for ever."""
+    try:
+        return _execute(self, command, *arguments, **options)
+    except (errors.ProgrammingError, errors.OperationalError):
+        raise
+    except Exception as error:
+        raise errors.ProgrammingError(msg=str(error), errno=1003, sqlstate="42000") from error
+
+
+async def login(request: Request) -> JSONResponse:
+    body = await request.body()
+    if request.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    said = json.loads(body)["data"]
+    if not is_known(said):
+        return JSONResponse(
+            {
+                "data": None,
+                "code": INCORRECT_LOGIN,
+                "message": "Incorrect username or password was specified.",
+                "success": False,
+            }
+        )
+    LOGINS.append(dict(request.query_params) | said["SESSION_PARAMETERS"])
+    answer: JSONResponse = await server.login_request(request)
+    return answer
+
+
+def is_known(said: dict[str, Any]) -> bool:
+    match said.get("AUTHENTICATOR", "SNOWFLAKE"):
+        case "OAUTH":
+            return bool(said.get("TOKEN") == TOLD["token"])
+        case "SNOWFLAKE_JWT":
+            return is_signed(said["TOKEN"])
+        case _:
+            return bool((said["LOGIN_NAME"], said.get("PASSWORD")) == (TOLD["username"], TOLD["password"]))
+
+
+def is_signed(token: str) -> bool:
+    try:
+        claims = jwt.decode(token, TOLD["public_key"], algorithms=["RS256"])
+    except jwt.InvalidTokenError:
+        return False
+    return f".{TOLD['username']}".upper() in claims["sub"]
+
+
+async def give_token(request: Request) -> JSONResponse:
+    """The OAuth server: a token for a client that knows its secret."""
+    expected = base64.b64encode(f"{TOLD['client_id']}:{TOLD['client_secret']}".encode()).decode()
+    if request.headers.get("Authorization") != f"Basic {expected}":
+        return JSONResponse({"error": "invalid_client"}, status_code=401)
+    return JSONResponse({"access_token": TOLD["token"], "token_type": "Bearer", "expires_in": 600})
+
+
+async def logins(_: Request) -> JSONResponse:
+    return JSONResponse(LOGINS)
+
+
+def main() -> None:
+    arrow.timestamp_to_sf_struct = moments_or_null
+    FakeSnowflakeCursor.execute = execute_or_say
+    server.shared_fs = FakeSnow(db_path=TOLD["folder"])
+    ours = [
+        Route("/session/v1/login-request", login, methods=["POST"]),
+        Route("/oauth/token-request", give_token, methods=["POST"]),
+        Route("/_sandbox/logins", logins),
+    ]
+    theirs = [route for route in server.routes if route.path != "/session/v1/login-request"]
+    uvicorn.run(Starlette(routes=[*ours, *theirs]), host="127.0.0.1", port=TOLD["port"], log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
