@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zlib import crc32
 
 import pytest
 
@@ -69,9 +70,8 @@ def folder(tmp_path, lake) -> Landing:
 
 
 @pytest.fixture
-def bucket(aws, lake, request) -> Landing:
-    name = request.node.name.split("[")[0].replace("_", "-")[:60].strip("-")
-    return Landing(LandingBucket(aws, name), lake)
+def bucket(aws, lake, tmp_path) -> Landing:
+    return Landing(LandingBucket(aws, f"landing-{crc32(tmp_path.name.encode())}"), lake)
 
 
 @pytest.fixture(params=["folder", "bucket"])

@@ -31,7 +31,7 @@ class Reached:
         position = position.get("before_files", position)
         if "cursor" not in position:
             raise SourceError(
-                "the table's position is that of landed files, and says not from when on to ask Salesforce. Set it with "
+                "the table's position is that of landed files, and says not from when on to ask Salesforce. Set it by "
                 f"`data-platform position set` ({', '.join(field.name for field in fields(cls))}), or have the files "
                 "read on by SALESFORCE_ROUTES"
             )
