@@ -2,7 +2,7 @@
 
 A source that restates its numbers is read up to yesterday: today is not over, and would change with every load.
 Days that may have changed since they were read (the last `restated` of them) are read again each time. The position
-says of each account the last day that was read, so an account that is added later gets its own first load.
+says of each account the first and the last day that was read, so one that is added later gets its own first load.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,8 +79,9 @@ class WindowedLoad:
             )
         self._day = self.table.load.day
         self._restated = self.table.load.restated
-        known = (self.landed.position or {}).get("days", {})
-        self._reached: dict[str, date] = {account: date.fromisoformat(day) for account, day in known.items()}
+        known = self.landed.position or {}
+        self._begun = {account: date.fromisoformat(day) for account, day in known.get("from", {}).items()}
+        self._reached = {account: date.fromisoformat(day) for account, day in known.get("days", {}).items()}
 
     def offer(self) -> Offer:
         days = {account.id: self._days(account) for account in self.accounts}
@@ -88,7 +89,7 @@ class WindowedLoad:
         for account in self.accounts:
             self._go_on(after_all, account, days[account.id])
         return Offer(
-            self._parts(days), _position(after_all), self.drift, self._is_behind(after_all), self.notes
+            self._parts(days), self._position(after_all), self.drift, self._is_behind(after_all), self.notes
         )
 
     def _days(self, account: Account) -> Days:
@@ -98,12 +99,17 @@ class WindowedLoad:
         if reached is None:
             return Days(account.yesterday - max(self.history, self._restated) + ONE_DAY, account.yesterday)
         # Whatever could still change when it was read last, also where that was long ago.
-        return Days(reached - self._restated + ONE_DAY, account.yesterday)
+        again = reached - self._restated + ONE_DAY
+        return Days(max(again, self._begun.get(account.id, again)), account.yesterday)
 
     def _go_on(self, reached: dict[str, date], account: Account, days: Days) -> None:
         """Days that were asked for leave the position: the ones before them may have changed since."""
         if not self.asked:
             reached[account.id] = max(days.last, reached.get(account.id, days.last))
+            self._begun.setdefault(account.id, days.first)
+
+    def _position(self, reached: Mapping[str, date]) -> Position:
+        return {"days": _written(reached), "from": _written(self._begun)}
 
     def _is_behind(self, after_all: Mapping[str, date]) -> bool:
         """Days without a row move no position by themselves, and would be asked for again by every load."""
@@ -120,7 +126,7 @@ class WindowedLoad:
                 gone = self._gone(account, some, keys)
                 self._go_on(self._reached, account, some)
                 if gone.num_rows:
-                    batches = iter([Batch(gone, _position(self._reached))])
+                    batches = iter([Batch(gone, self._position(self._reached))])
                     yield Part(batches, gone.num_rows, identity_of(self.table), since=some.first)
 
     def _rows(self, account: Account, days: Days, keys: list[pa.Table]) -> Part:
@@ -131,7 +137,7 @@ class WindowedLoad:
 
     def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
         # What is committed of these days before all are read is read again, and known then.
-        before = _position(self._reached)
+        before = self._position(self._reached)
         for rows in self.read(account, days):
             keys.append(pa.Table.from_batches([rows]).select([*self.table.key]))
             yield Batch(rows, before)
@@ -182,5 +188,5 @@ def yesterday(now: datetime, time_zone: str, of: str) -> date:
         ) from None
 
 
-def _position(reached: Mapping[str, date]) -> Position:
-    return {"days": {account: day.isoformat() for account, day in sorted(reached.items())}}
+def _written(days: Mapping[str, date]) -> dict[str, str]:
+    return {account: day.isoformat() for account, day in sorted(days.items())}

@@ -73,7 +73,7 @@ def test_a_first_load_lands_the_history_of_every_account(ads):
     loaded = ads.load()
     assert ads.live() == ads.truth()
     assert loaded.receipt.landed == len(ads.truth())
-    assert loaded.position == {"days": {account.id: "2026-05-31" for account in ACCOUNTS["facebook"]}}
+    assert loaded.position["days"] == {account.id: "2026-05-31" for account in ACCOUNTS["facebook"]}
     assert ads.held.query("select _origin from held where _rescued is not null").num_rows == 0
 
 
