@@ -17,6 +17,10 @@ from data_platform.connectors.postgres.described import Described, qualified
 from data_platform.connectors.postgres.session import Database, literal, quoted, rows_of
 from data_platform.declarations import SourceTable
 
+PUBLISHED = (
+    "select 1 from pg_publication_rel r join pg_publication p on p.oid = r.prpubid "
+    "where p.pubname = %s and r.prrelid = to_regclass(%s)"
+)
 STATE = (
     "select wal_status, confirmed_flush_lsn - '0/0', plugin from pg_replication_slots where slot_name = %s"
 )
@@ -67,6 +71,8 @@ class Slot:
             return f"the replication slot {self.name} is another program's ({plugin})"
         if confirmed > position:
             return f"the replication slot {self.name} stands beyond the table's position"
+        if not self._is_published():
+            return f"the publication {self.name} does not hold {self.table.reads} any more"
         return None
 
     def advance(self, position: int) -> None:
@@ -108,11 +114,16 @@ class Slot:
                 f"run: alter table {qualified(self.table)} replica identity full"
             )
 
+    def _is_published(self) -> bool:
+        return bool(rows_of(self.session, PUBLISHED, [self.name, qualified(self.table)]))
+
     def _publish(self) -> None:
-        if rows_of(self.session, "select 1 from pg_publication where pubname = %s", [self.name]):
+        """A publication whose table was dropped stays behind empty, so it is made anew."""
+        if self._is_published():
             return
         create = f"create publication {quoted(self.name)} for table {qualified(self.table)}"
         try:
+            rows_of(self.session, f"drop publication if exists {quoted(self.name)}")
             rows_of(self.session, create)
         except psycopg2.errors.InsufficientPrivilege:
             raise SourceError(
