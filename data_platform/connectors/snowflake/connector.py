@@ -26,7 +26,7 @@ class Snowflake:
         self._settings = settings
 
     def offer(self, table: SourceTable, landed: Landed) -> Offer:
-        session = Session(self._settings, f"data_platform bronze/{table.system}/{table.name}")
+        session = Session(self._settings, table)
         offer = incremental_offer(table, Asked(session, table), landed)
         return replace(offer, parts=_and_then_close(session, offer.parts))
 

@@ -14,6 +14,7 @@ from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
 
 from data_platform.connectors.base import CredentialsRefused, ReadAgain, SourceError
 from data_platform.connectors.snowflake.login import WAYS, credentials, way_of
+from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
 # Rows in one batch, and so what a killed load may read again beside the rows of one commit.
@@ -24,11 +25,12 @@ _SESSION_GONE: Final = frozenset({390_104, 390_110, 390_111, 390_112, 390_114})
 
 
 class Session:
-    """A session in UTC, tagged with the table that it is for; it begins with the first question."""
+    """A session in UTC for one table, and tagged with it; it begins with the first question."""
 
-    def __init__(self, settings: Settings, tag: str) -> None:
+    def __init__(self, settings: Settings, table: SourceTable) -> None:
         self._settings = settings
-        self._tag = tag
+        self._database, self._schema = _place(table)
+        self._tag = f"data_platform bronze/{table.system}/{table.name}"
         self._connection: snowflake.connector.SnowflakeConnection | None = None
 
     def ask(self, question: str) -> list[Any]:
@@ -70,6 +72,8 @@ class Session:
             "user": settings.snowflake_username,
             "warehouse": settings.snowflake_warehouse,
             "role": settings.snowflake_role,
+            "database": self._database,
+            "schema": self._schema,
             "application": "data_platform",
             "login_timeout": settings.database_login_timeout,
             "network_timeout": settings.database_network_timeout,
@@ -124,3 +128,13 @@ class Session:
     def _is_about_a_token(self, error: errors.Error) -> bool:
         """The OAuth server's refusal has no number of its own."""
         return self._connection is None and "oauth" in str(error).lower()
+
+
+def _place(table: SourceTable) -> tuple[str, str]:
+    match table.reads.split("."):
+        case [database, schema, _]:
+            return database, schema
+    raise SourceError(
+        f"{table.system}.{table.name} reads {table.reads!r}, which names no table of Snowflake's whole; "
+        "declare reads='DATABASE.SCHEMA.TABLE'"
+    )
