@@ -68,6 +68,9 @@ class WindowedLoad:
     read: Read
     count: Count | None = None
     asked: tuple[date, date] | None = None
+    # Whether a row is about its day. If not, the day says when it was last seen: then all days are one question,
+    # the same row on another day is no new one, and a row that does not show is not gone.
+    about_its_day: bool = True
     drift: Sequence[Drift] = ()
     notes: list[str] = field(default_factory=list)
 
@@ -120,20 +123,33 @@ class WindowedLoad:
 
     def _parts(self, days: Mapping[str, Days]) -> Iterator[Part]:
         for account in self.accounts:
-            for some in days[account.id].slices():
+            for some in self._questions(days[account.id]):
                 keys: list[pa.Table] = []
                 yield self._rows(account, some, keys)
-                gone = self._gone(account, some, keys)
+                gone = self._gone(account, some, keys) if self.about_its_day else None
                 self._go_on(self._reached, account, some)
-                if gone.num_rows:
+                if gone and gone.num_rows:
                     batches = iter([Batch(gone, self._position(self._reached))])
-                    yield Part(batches, gone.num_rows, identity_of(self.table), since=some.first)
+                    yield Part(batches, gone.num_rows, self._identity, since=some.first)
+
+    def _questions(self, days: Days) -> Iterator[Days]:
+        if self.about_its_day:
+            return days.slices()
+        return iter([days] if days.first <= days.last else [])
+
+    @property
+    def _identity(self) -> tuple[str, ...]:
+        """What makes a row a new one: any of its values."""
+        names = (
+            column.name for column in self.table.columns if self.about_its_day or column.name != self._day
+        )
+        return (*names, "_op", "_rescued")
 
     def _rows(self, account: Account, days: Days, keys: list[pa.Table]) -> Part:
         recount = partial(self.count, account, days) if self.count else None
         counted = recount() if recount else None
         batches = self._batches(account, days, keys)
-        return Part(batches, counted, identity_of(self.table), since=days.first, recount=recount)
+        return Part(batches, counted, self._identity, since=days.first, recount=recount)
 
     def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
         # What is committed of these days before all are read is read again, and known then.
@@ -156,11 +172,6 @@ class WindowedLoad:
         )
         known = {name: missing.column(name).combine_chunks() for name in columns}
         return bronze_rows(self.table, Rows(known, pa.nulls(missing.num_rows, pa.string())), "gone", "delete")
-
-
-def identity_of(table: SourceTable) -> tuple[str, ...]:
-    """What makes a row a new one: any of its values."""
-    return (*(column.name for column in table.columns), "_op", "_rescued")
 
 
 def bronze_rows(table: SourceTable, rows: Rows, origin: str, op: str = "upsert") -> pa.RecordBatch:

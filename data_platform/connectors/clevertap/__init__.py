@@ -1,0 +1,1 @@
+"""CleverTap: profiles and events by its cursor downloads."""

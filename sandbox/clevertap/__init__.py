@@ -1,0 +1,1 @@
+"""CleverTap, as far as its cursor downloads and counts go."""
