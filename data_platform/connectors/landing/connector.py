@@ -140,17 +140,18 @@ class _Load:
 
     def _look_for_drift(self, contents: Sequence[Content]) -> None:
         """Of forms that name their columns; what else a JSON record holds is in its row's `_rescued`."""
+        named = {names for content in contents if (names := _names(content))}
         told = {each.column for each in self.drift}
-        for content in contents:
-            names: Sequence[str] = ()
-            if isinstance(content, Columns):
-                names = content.columns.column_names
-            elif isinstance(content, CsvLines):
-                names = content.header
-            for drift in self.reader.drift(names):
-                if drift.column not in told:
-                    told.add(drift.column)
-                    self.drift.append(drift)
+        for names in sorted(named):
+            fresh = [drift for drift in self.reader.drift(names) if drift.column not in told]
+            told.update(drift.column for drift in fresh)
+            self.drift.extend(fresh)
+
+
+def _names(content: Content) -> tuple[str, ...]:
+    if isinstance(content, Columns):
+        return tuple(content.columns.column_names)
+    return content.header if isinstance(content, CsvLines) else ()
 
 
 def _files(table: SourceTable) -> Snapshot:

@@ -16,6 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -35,6 +36,7 @@ def mark_of(found: Found) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+@lru_cache(100_000)
 def dated(key: str) -> tuple[str, date] | None:
     """The key's layout, as `strftime` writes its days, and its day; None where there is no date in it."""
     for found in _DATED.finditer(key):

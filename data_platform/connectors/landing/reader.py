@@ -55,8 +55,7 @@ class Reader:
 
     def read(self, contents: Sequence[Content]) -> Iterator[Read]:
         """The rows of all contents, in order."""
-        numbered = enumerate(contents)
-        for _, alike in groupby(numbered, key=lambda each: _shape(each[0], each[1])):
+        for _, alike in groupby(enumerate(contents), key=lambda each: _shape(each[1])):
             placed = list(alike)
             match placed[0][1]:
                 case JsonRecords():
@@ -66,8 +65,10 @@ class Reader:
                 case CsvLines(header=header):
                     lines = [(at, each) for at, each in placed if isinstance(each, CsvLines)]
                     yield from self._read_csv(header, lines)
-                case Columns(columns=columns):
-                    yield from self._read_columns(columns, placed[0][0])
+                case Columns():
+                    yield from self._read_columns(
+                        [(at, each) for at, each in placed if isinstance(each, Columns)]
+                    )
 
     def bronze(self, read: Read, origins: pa.Array, deleted: str) -> pa.RecordBatch:
         """The rows in the table's bronze columns; a column that the files lack is null."""
@@ -179,10 +180,11 @@ class Reader:
             return text.lower() == "true"
         return text
 
-    def _read_columns(self, columns: pa.Table, place: int) -> Iterator[Read]:
+    def _read_columns(self, contents: Sequence[tuple[int, Columns]]) -> Iterator[Read]:
+        columns = pa.concat_tables([content.columns for _, content in contents])
+        places = _places([(at, content.columns.num_rows) for at, content in contents])
         for start in range(0, columns.num_rows, PAGE_ROWS):
-            page = columns.slice(start, PAGE_ROWS)
-            yield Read(self._typed(page), pa.repeat(pa.scalar(place, pa.int32()), page.num_rows))
+            yield Read(self._typed(columns.slice(start, PAGE_ROWS)), places.slice(start, PAGE_ROWS))
 
     def _typed(self, page: pa.Table) -> Rows:
         """Columns with types of their own: what is text is read as in a CSV, and what fits no cast as in JSON."""
@@ -230,15 +232,15 @@ class _Locator:
         return self._at[which], offset - self._begins[which] + 1
 
 
-def _shape(at: int, content: Content) -> Any:
-    """Contents of one shape are read as one; each Parquet file is its own."""
+def _shape(content: Content) -> Any:
+    """Contents of one shape are read as one."""
     match content:
         case JsonRecords():
             return "json"
         case CsvLines(header=header):
             return header
-        case Columns():
-            return at
+        case Columns(columns=columns):
+            return columns.schema.remove_metadata()
 
 
 def _places(counts: Sequence[tuple[int, int]]) -> pa.Array:
