@@ -1,5 +1,7 @@
 """Bronze assets: one per declared table, each a load with its receipt."""
 
+from typing import Any
+
 import dagster as dg
 
 from data_platform.bronze.load import Loaded, load
@@ -103,18 +105,7 @@ def _result(loaded: Loaded) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
         # A load that found nothing leaves the version as it was, so nothing downstream stirs.
         data_version=dg.DataVersion(str(loaded.batch)),
-        metadata={
-            "dagster/row_count": loaded.rows,
-            "receipt": receipt.says,
-            "offered": receipt.offered if receipt.offered is not None else "uncounted",
-            "landed": receipt.landed,
-            "rescued": receipt.rescued,
-            "quarantined": receipt.quarantined,
-            "overlap": receipt.overlap,
-            "batch": loaded.batch,
-            "position": dg.MetadataValue.json(dict(loaded.position or {})),
-            "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in loaded.notes)),
-        },
+        metadata=metadata_of(loaded),
         check_results=[
             dg.AssetCheckResult(
                 check_name="receipt_adds_up",
@@ -137,3 +128,20 @@ def _result(loaded: Loaded) -> dg.MaterializeResult[None]:
             ),
         ],
     )
+
+
+def metadata_of(loaded: Loaded) -> dict[str, Any]:
+    """What Dagster shows of a load."""
+    receipt = loaded.receipt
+    return {
+        "dagster/row_count": loaded.rows,
+        "receipt": receipt.says,
+        "offered": receipt.offered if receipt.offered is not None else "uncounted",
+        "landed": receipt.landed,
+        "rescued": receipt.rescued,
+        "quarantined": receipt.quarantined,
+        "overlap": receipt.overlap,
+        "batch": loaded.batch,
+        "position": dg.MetadataValue.json(dict(loaded.position or {})),
+        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in loaded.notes)),
+    }
