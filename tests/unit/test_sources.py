@@ -31,13 +31,11 @@ from data_platform.declarations import (
     Snapshot,
     SourceTable,
     Stream,
-    Window,
     at_least,
     between,
     catalogue,
     days,
     holds,
-    is_email,
     not_ahead,
     not_before,
     one_of,
@@ -45,16 +43,13 @@ from data_platform.declarations import (
 )
 from data_platform.lake.schema import arrow_type, bronze_schema
 from data_platform.silver.rules import condition
-from data_platform.sources import salesforce
+from data_platform.sources import clevertap, facebook, google, salesforce
 from data_platform.sources.catalogue import TABLES, table_named
 
 MONEY = DECIMAL(18, 2)
 CURRENCY = Column("currency", STRING, normalise=Normalise.UPPER, rule=one_of("EUR", "USD", "GBP"))
 BY_UPDATED_AT = Incremental(cursor="updated_at", overlap=timedelta(minutes=15))
 UPDATED_AT = Column("updated_at", TIMESTAMP, required=True)
-NOT_MORE_CLICKS = holds(
-    "clicks_within_impressions", "{clicks} <= {impressions}", "no more clicks than impressions"
-)
 
 
 def declared(
@@ -226,68 +221,6 @@ CAMPAIGN_INFO = declared(
         holds("deadline_after_creation", "{taskDeadline} > {createdAt}", "is due after it was made", WARN),
     ),
 )
-FACEBOOK_ADS = declared(
-    "facebook",
-    "facebook_ads",
-    "insights",
-    ("ad_id", "date"),
-    key("ad_id"),
-    Column("ad_name", STRING),
-    Column("campaign_name", STRING),
-    Column("adset_name", STRING),
-    Column("account_currency", STRING, silver="currency", normalise=Normalise.UPPER),
-    Column("clicks", INTEGER, rule=at_least(0)),
-    Column("impressions", INTEGER, rule=at_least(0)),
-    Column("spend", MONEY, sensitive=True, rule=at_least(0)),
-    key("date", type_=DATE),
-    load=Window(day="date", restated=days(28)),
-    rules=(NOT_MORE_CLICKS,),
-)
-GOOGLE_ADS = declared(
-    "google",
-    "google_ads",
-    "ad_group_ad",
-    ("ad_group_ad.ad.id", "segments.date"),
-    Column("ad_group_ad.ad.id", STRING, required=True, silver="ad_id"),
-    Column("ad_group_ad.ad.name", STRING, silver="ad_name"),
-    Column("campaign.name", STRING, silver="campaign_name"),
-    Column("metrics.clicks", INTEGER, silver="clicks", rule=at_least(0)),
-    Column("metrics.impressions", INTEGER, silver="impressions", rule=at_least(0)),
-    Column("metrics.cost_micros", INTEGER, silver="cost_micros", sensitive=True, rule=at_least(0)),
-    Column("customer.currency_code", STRING, silver="currency"),
-    Column("segments.date", DATE, required=True, silver="date"),
-    load=Window(day="segments.date", restated=days(30)),
-    rules=(
-        holds(
-            "clicks_within_impressions",
-            "{metrics.clicks} <= {metrics.impressions}",
-            "no more clicks than impressions",
-        ),
-    ),
-)
-CLEVERTAP_PROFILES = declared(
-    "clevertap",
-    "profiles",
-    "profiles.json",
-    ("identity",),
-    key("identity", Personal.CUSTOMER),
-    Column("email", STRING, personal=Personal.EMAIL, normalise=Normalise.LOWER, rule=is_email()),
-    Column("profileData", JSON, personal=Personal.FREE_TEXT),
-    Column("day", DATE),
-    load=Window(day="day", restated=days(1)),
-)
-CLEVERTAP_EVENTS = declared(
-    "clevertap",
-    "events",
-    "events.json",
-    ("identity", "event", "ts"),
-    key("identity", Personal.CUSTOMER),
-    key("event"),
-    key("ts", type_=TIMESTAMP),
-    Column("day", DATE),
-    Column("event_props", JSON, personal=Personal.FREE_TEXT),
-    load=Window(day="day", restated=days(1)),
-)
 CUSTOMERS = declared(
     "postgres",
     "customers",
@@ -329,7 +262,10 @@ SKETCHES = catalogue(
     salesforce.TABLES,
     (APPFLOW, EXCHANGE_RATES, CUSTOMER_ORDERS, PRODUCT_CATALOG, FINANCIAL_TRANSACTIONS),
     (USER_EVENTS, ORDER_EVENTS, INVENTORY_UPDATES, CARD_TRANSACTIONS, USER_CAMPAIGN, CAMPAIGN_INFO),
-    (FACEBOOK_ADS, GOOGLE_ADS, CLEVERTAP_PROFILES, CLEVERTAP_EVENTS, CUSTOMERS, PAYMENTS, SUBSCRIPTIONS),
+    facebook.TABLES,
+    google.TABLES,
+    clevertap.TABLES,
+    (CUSTOMERS, PAYMENTS, SUBSCRIPTIONS),
 )
 
 
