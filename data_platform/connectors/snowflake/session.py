@@ -11,6 +11,7 @@ import pyarrow as pa
 import snowflake.connector
 from snowflake.connector import errors
 from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
+from snowflake.connector.errorcode import ER_IDP_CONNECTION_ERROR
 
 from data_platform.connectors.base import CredentialsRefused, ReadAgain, SourceError
 from data_platform.connectors.snowflake.login import WAYS, credentials, way_of
@@ -109,7 +110,7 @@ class Session:
                 f"Snowflake ({self._where}) ended the session (error {number}). See whether it is reachable and well; "
                 "the position stands"
             )
-        if number in _LOGINS or self._is_about_a_token(error):
+        if number in _LOGINS or number == ER_IDP_CONNECTION_ERROR:
             return CredentialsRefused(
                 f"Snowflake ({self._where}) refused the login (error {number}). Check {way_of(self._settings)}, and "
                 f"that the user has the role SNOWFLAKE_ROLE names ({self._settings.snowflake_role or 'its default'})"
@@ -124,10 +125,6 @@ class Session:
             f"(error {number}). Check SNOWFLAKE_ACCOUNT (or SNOWFLAKE_HOST and SNOWFLAKE_PORT) and the network, then "
             "run again; the position stands"
         )
-
-    def _is_about_a_token(self, error: errors.Error) -> bool:
-        """The OAuth server's refusal has no number of its own."""
-        return self._connection is None and "oauth" in str(error).lower()
 
 
 def _place(table: SourceTable) -> tuple[str, str]:
