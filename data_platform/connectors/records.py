@@ -270,7 +270,9 @@ def rows_from_text(
 def _from_text(
     texts: pa.Array, column: Column, rescues: Rescues, meant: Callable[[str, str], Any]
 ) -> pa.Array:
-    if column.type.kind == "json" or texts.null_count == len(texts):
+    if texts.null_count == len(texts):
+        return pa.nulls(len(texts), arrow_type(column.type))
+    if column.type.kind == "json":
         return pc.cast(texts, arrow_type(column.type))
     if column.type.kind != "string":
         try:
@@ -348,6 +350,8 @@ def rescued_json(rescues: Sequence[Rescue]) -> pa.Array:
 
 
 def _written(declared: DataType) -> Any:
+    if declared.of and declared.of.kind == "decimal":
+        return list[Decimal | None] | None
     return _WRITTEN.get(declared.kind, str | None)
 
 

@@ -111,6 +111,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def loading(postgres_server: PostgresServer, lake: Lake) -> Iterator[Loading]:
     yield Loading(postgres_server, lake)
+    # A load that failed may still be seen to the end by what pytest keeps of it.
+    postgres_server.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'data_platform'"
+    )
     postgres_server.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
     postgres_server.execute("drop schema public cascade; create schema public")
 

@@ -85,7 +85,8 @@ def test_with_full_replica_identity_changes_are_the_same(notes):
 def test_keys_that_change_places_end_up_right(notes):
     notes.load(NOTES)
     notes.execute(
-        "update notes set id = -1 where id = 1; update notes set id = 1 where id = 2; update notes set id = 2 where id = -1"
+        "update notes set id = -1 where id = 1; update notes set id = 1 where id = 2;"
+        "update notes set id = 2 where id = -1"
     )
     notes.load(NOTES)
     notes.agrees_with_database(NOTES)
