@@ -1,6 +1,6 @@
 """The shape of a declaration carries every source that the company has, not only those landed so far."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -12,7 +12,6 @@ from data_platform.declarations import (
     DATE,
     DECIMAL,
     DOUBLE,
-    ERROR,
     HOURLY,
     INTEGER,
     JSON,
@@ -34,16 +33,14 @@ from data_platform.declarations import (
     at_least,
     between,
     catalogue,
-    days,
     holds,
     not_ahead,
-    not_before,
     one_of,
     years,
 )
 from data_platform.lake.schema import arrow_type, bronze_schema
 from data_platform.silver.rules import condition
-from data_platform.sources import clevertap, facebook, google, salesforce
+from data_platform.sources import clevertap, facebook, google, mysql, salesforce, snowflake
 from data_platform.sources.catalogue import TABLES, table_named
 
 MONEY = DECIMAL(18, 2)
@@ -84,47 +81,6 @@ EXCHANGE_RATES = declared(
     Column("rate", DECIMAL(18, 8), rule=at_least(0)),
     load=Snapshot(prefix="raw/api-data/exchange_rates/"),
     keep_for=years(10),
-)
-CUSTOMER_ORDERS = declared(
-    "snowflake",
-    "customer_orders",
-    "RAW_DATA.PUBLIC.CUSTOMER_ORDERS",
-    ("order_id",),
-    key("order_id"),
-    Column("customer_id", STRING, required=True, personal=Personal.CUSTOMER),
-    Column("amount", MONEY, sensitive=True, rule=at_least(0)),
-    Column("order_date", DATE, rule=(not_before(date(2000, 1, 1)), not_ahead(days(1)))),
-    UPDATED_AT,
-    load=BY_UPDATED_AT,
-    every=HOURLY,
-    keep_for=years(7),
-)
-PRODUCT_CATALOG = declared(
-    "snowflake",
-    "product_catalog",
-    "RAW_DATA.PUBLIC.PRODUCT_CATALOG",
-    ("product_id",),
-    key("product_id"),
-    Column("price", MONEY, sensitive=True, rule=at_least(0.01)),
-    Column("category", STRING, rule=one_of("Books", "Toys", "Children's wear")),
-    UPDATED_AT,
-    load=BY_UPDATED_AT,
-)
-FINANCIAL_TRANSACTIONS = declared(
-    "snowflake",
-    "financial_transactions",
-    "RAW_DATA.PUBLIC.FINANCIAL_TRANSACTIONS",
-    ("transaction_id",),
-    key("transaction_id"),
-    Column("journal_id", STRING),
-    Column("debit", MONEY, sensitive=True),
-    Column("credit", MONEY, sensitive=True),
-    CURRENCY,
-    UPDATED_AT,
-    load=BY_UPDATED_AT,
-    every=HOURLY,
-    keep_for=years(10),
-    restricted=True,
 )
 USER_EVENTS = declared(
     "kafka",
@@ -246,26 +202,16 @@ PAYMENTS = declared(
     every=HOURLY,
     keep_for=years(10),
 )
-SUBSCRIPTIONS = declared(
-    "mysql",
-    "subscriptions",
-    "app.subscriptions",
-    ("subscription_id",),
-    key("subscription_id", type_=INTEGER),
-    Column("progress", DOUBLE, rule=between(0, 100, ERROR)),
-    UPDATED_AT,
-    load=BY_UPDATED_AT,
-    every=HOURLY,
-    keep_for=years(7),
-)
 SKETCHES = catalogue(
     salesforce.TABLES,
-    (APPFLOW, EXCHANGE_RATES, CUSTOMER_ORDERS, PRODUCT_CATALOG, FINANCIAL_TRANSACTIONS),
+    (APPFLOW, EXCHANGE_RATES),
+    snowflake.TABLES,
     (USER_EVENTS, ORDER_EVENTS, INVENTORY_UPDATES, CARD_TRANSACTIONS, USER_CAMPAIGN, CAMPAIGN_INFO),
     facebook.TABLES,
     google.TABLES,
     clevertap.TABLES,
-    (CUSTOMERS, PAYMENTS, SUBSCRIPTIONS),
+    (CUSTOMERS, PAYMENTS),
+    mysql.TABLES,
 )
 
 
@@ -306,6 +252,19 @@ def test_a_table_is_found_by_any_of_its_names():
 
 def test_the_catalogue_holds_what_each_system_declares():
     assert TABLES == salesforce.TABLES
+
+
+def test_what_the_company_promises_of_its_databases_is_declared():
+    promised = {
+        table.name: (table.every, table.keep_for, table.key) for table in (*mysql.TABLES, *snowflake.TABLES)
+    }
+    assert promised == {
+        "subscriptions": (HOURLY, years(7), ("subscription_id",)),
+        "customer_orders": (HOURLY, years(7), ("order_id",)),
+        "product_catalog": (DAILY, years(7), ("product_id",)),
+        "financial_transactions": (HOURLY, years(10), ("transaction_id",)),
+    }
+    assert [table.name for table in snowflake.TABLES if table.restricted] == ["financial_transactions"]
 
 
 def test_what_the_company_promises_of_salesforce_is_declared():
