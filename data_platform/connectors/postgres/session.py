@@ -101,6 +101,10 @@ class Database:
                 f"PostgreSQL at {self.name} could not be reached; see that the host and port in POSTGRES_DSN are "
                 "right and that the server is up, then run again; the position stands"
             )
+        if "FATAL" in words and "does not exist" in words:
+            return SourceError(
+                f"PostgreSQL at {self.name} has no database of that name; correct it in POSTGRES_DSN"
+            )
         return SourceError(
             f"PostgreSQL at {self.name} broke off: {words}. See whether it is well, then run again; "
             "the position stands"
