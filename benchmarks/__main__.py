@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import change_crm, definitions, quiet, salesforce_bulk, salesforce_rest
+from benchmarks import change_crm, definitions, landing, quiet, salesforce_bulk, salesforce_rest
 from benchmarks.result import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "salesforce-bulk": salesforce_bulk.measure,
     "quiet": quiet.measure,
     "change-crm": change_crm.measure,
+    "landing": landing.measure,
     "definitions": definitions.measure,
 }
 
