@@ -125,7 +125,11 @@ class _Load:
     def _read(self, part: Part, landed: LandedTable) -> None:
         # Without a position all is read again, and rows that are there have landed before.
         may_repeat = part.may_repeat or landed.position is None
-        seen = landed.rows_like(part.identity, part.since) if may_repeat else Seen(part.identity, None)
+        seen = (
+            landed.rows_like(part.identity, part.since, part.until)
+            if may_repeat
+            else Seen(part.identity, None)
+        )
         before = self.receipt.accounted
         if part.offered is None or self.receipt.offered is None:
             self.receipt.offered = None

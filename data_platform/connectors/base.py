@@ -58,15 +58,16 @@ class Part:
     """One question put to the source, and its answer.
 
     `identity` names the columns by which a row counts as landed already; `since` is the lowest cursor among the
-    answer, so that only that much of bronze is looked at (None: all of it), and `may_repeat` says whether any of
-    it can have landed before at all. `recount` asks the source again how many rows the question has: rows may
-    leave it (by changing) between the count and the read.
+    answer, so that only that much of bronze is looked at (None: all of it), `until` the highest where that is known,
+    and `may_repeat` says whether any of it can have landed before at all. `recount` asks the source again how many
+    rows the question has: rows may leave it (by changing) between the count and the read.
     """
 
     batches: Iterator[Batch]
     offered: int | None
     identity: Sequence[str]
     since: Any = None
+    until: Any = None
     may_repeat: bool = True
     recount: Callable[[], int] | None = None
 

@@ -130,7 +130,7 @@ class WindowedLoad:
                 self._go_on(self._reached, account, some)
                 if gone and gone.num_rows:
                     batches = iter([Batch(gone, self._position(self._reached))])
-                    yield Part(batches, gone.num_rows, self._identity, since=some.first)
+                    yield Part(batches, gone.num_rows, self._identity, since=some.first, until=some.last)
 
     def _questions(self, days: Days) -> Iterator[Days]:
         if self.about_its_day:
@@ -149,7 +149,7 @@ class WindowedLoad:
         recount = partial(self.count, account, days) if self.count else None
         counted = recount() if recount else None
         batches = self._batches(account, days, keys)
-        return Part(batches, counted, self._identity, since=days.first, recount=recount)
+        return Part(batches, counted, self._identity, since=days.first, until=days.last, recount=recount)
 
     def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
         # What is committed of these days before all are read is read again, and known then.

@@ -27,8 +27,8 @@ class LandedTable:
         """The keys whose newest row is not a deletion."""
         return self._newest(self.table.key, where="_op <> 'delete'")
 
-    def rows_like(self, identity: Sequence[str], since: Any) -> "Seen":
-        """The landed rows by `identity`: those whose cursor is at least `since`, or each key's newest.
+    def rows_like(self, identity: Sequence[str], since: Any, until: Any = None) -> "Seen":
+        """The landed rows by `identity`: those whose cursor is from `since` to `until`, or each key's newest.
 
         Where no cursor tells a row's versions apart, only the newest counts: a value may go back to what it was.
         """
@@ -37,6 +37,8 @@ class LandedTable:
         if since is None:
             return Seen(identity, self._newest(identity))
         recent = f"{_quoted(self._cursor)} >= {_literal(since)}"
+        if until is not None:
+            recent += f" and {_quoted(self._cursor)} <= {_literal(until)}"
         if not self.table.cursors:
             return Seen(identity, self._landed_last(identity, recent))
         columns = ", ".join(_quoted(name) for name in identity)

@@ -181,3 +181,10 @@ def test_the_live_rows_of_some_days_are_those_not_deleted_last(lake):
     )
     assert sorted(held.live_between(DAY, DAY, ["Id"]).column("Id").to_pylist()) == ["back", "kept"]
     assert held.live_between(DAY + timedelta(days=2), DAY + timedelta(days=9), ["Id"]).num_rows == 0
+
+
+def test_only_rows_up_to_the_given_day_are_looked_at(lake):
+    later = {"On": DAY + timedelta(days=1)}
+    held = windowed(lake, [{"Id": "a"}, {"Id": "b"} | later])
+    offered = batch({"Id": "a"}, {"Id": "b"})
+    assert held.rows_like(("Id",), DAY, DAY).without(offered).column("Id").to_pylist() == ["b"]
