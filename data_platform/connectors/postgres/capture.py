@@ -11,7 +11,7 @@ then a later change brings the same value again. Known untruth: where the row is
 the version before its deletion.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -27,7 +27,7 @@ from data_platform.connectors.postgres.reader import beyond, read_rows
 from data_platform.connectors.postgres.session import Database
 from data_platform.connectors.postgres.slots import Slot, number_of
 from data_platform.connectors.postgres.unchanged import with_unchanged
-from data_platform.connectors.postgres.values import typed_rows
+from data_platform.connectors.postgres.values import is_out_of_range, moments_of, typed_rows
 from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.declarations import SourceTable
 
@@ -112,7 +112,7 @@ class Capture:
             return Reached(exported.lsn, before.era + 1 if before else 1, ()), exported.lsn
         self.slot.advance(before.lsn)
         self.whole.begin()
-        end = int(self.whole.value("select (pg_current_wal_flush_lsn() - '0/0')::text"))
+        end = int(self.whole.row("select (pg_current_wal_flush_lsn() - '0/0')::text")[0])
         return before, max(end, before.lsn)
 
     def _parts(self, sessions: ExitStack) -> Iterator[Part]:
@@ -129,9 +129,9 @@ class Capture:
     def _whole_table(self, after: tuple[Any, ...]) -> Iterator[Part]:
         identity = (*self.table.key, "_order")
         condition = beyond(self.table.key, after) if after else "true"
-        count = int(self.whole.value(f"select count(*)::text from {qualified(self.table)} where {condition}"))
+        count, checked = self._looked_over(condition)
         if count:
-            yield Part(self._rows_from(condition), count, identity, may_repeat=False)
+            yield Part(self._rows_from(condition, checked), count, identity, may_repeat=False)
         if self.start.era > 1:
             keys = read_rows(self.whole, self.described, "true", only=self.table.key)
             gone = gone_keys(self.table, self.landed, (rows.columns for rows in keys))
@@ -142,9 +142,19 @@ class Capture:
                     iter([Batch(tombstones, self.start.position)]), gone.num_rows, identity, may_repeat=False
                 )
 
-    def _rows_from(self, condition: str) -> Iterator[Batch]:
+    def _looked_over(self, condition: str) -> tuple[int, list[str]]:
+        """How many rows there are, and the columns of moments that all are in range."""
+        moments = moments_of(self.described)
+        questions = ["count(*)", *(f"bool_or({is_out_of_range(column)})" for column in moments)]
+        count, *out = self.whole.row(
+            f"select {', '.join(questions)} from {qualified(self.table)} where {condition}"
+        )
+        return count, [column.name for column, some in zip(moments, out, strict=True) if not some]
+
+    def _rows_from(self, condition: str, checked: Collection[str]) -> Iterator[Batch]:
         origin = f"{self.table.reads} as of {self.start.position['lsn']}"
-        for rows in read_rows(self.whole, self.described, condition, order=self.table.key):
+        key = self.table.key
+        for rows in read_rows(self.whole, self.described, condition, order=key, checked=checked):
             order = pa.repeat(pa.scalar(self.start.order, _ORDER), len(rows))
             landed = bronze_rows(self.table, rows, op="upsert", origin=origin, order=order)
             last = [rows.columns[name][-1].as_py() for name in self.table.key]

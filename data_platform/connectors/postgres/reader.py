@@ -1,6 +1,6 @@
 """Rows of one table by a query, in the order of some columns, some at a time and in the declared types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.postgres.described import Described, qualified
@@ -15,9 +15,10 @@ def read_rows(
     condition: str,
     order: Sequence[str] = (),
     only: Sequence[str] | None = None,
+    checked: Collection[str] = (),
 ) -> Iterator[Rows]:
     """What answers the condition is fetched and made into rows while the rows before are being written."""
-    reading = Reading(described, only)
+    reading = Reading(described, only, checked)
     question = f"select {reading.select} from {qualified(described.table)} where {condition}"
     if order:
         question += f" order by {', '.join(map(quoted, order))}"

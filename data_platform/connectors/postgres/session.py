@@ -129,11 +129,11 @@ class Columnar:
         with self._connection.cursor() as cursor:
             cursor.execute("commit")
 
-    def value(self, question: str) -> Any:
-        """The only value of the answer."""
+    def row(self, question: str) -> tuple[Any, ...]:
+        """The only row of the answer."""
         with self._connection.cursor() as cursor:
             cursor.execute(question)
-            return cursor.fetch_arrow_table().column(0)[0].as_py()
+            return tuple(column[0].as_py() for column in cursor.fetch_arrow_table().columns)
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:
         with self._connection.cursor() as cursor:
