@@ -39,9 +39,9 @@ bench: ## Measure it against its peers; make bench BENCH=<name> runs one.
 	@$(PYTHON) -E -s bin/install.py bench
 	@.venv/bin/python -m benchmarks $(BENCH)
 
-lock: ## Write the lock files again, from pyproject.toml and benchmarks/requirements.in.
+lock: ## Write the lock files again, from pyproject.toml and the requirements.in files.
 	@$(PYTHON) -E -s bin/install.py lock
 
 clean: ## Remove what set-up and the tools made; the data in .data stays.
-	rm -rf .venv .venv-bench .tools build *.egg-info .mypy_cache .pytest_cache .ruff_cache dbt_project/target dbt_project/logs
+	rm -rf .venv .venv-bench .venv-snowflake .tools build *.egg-info .mypy_cache .pytest_cache .ruff_cache dbt_project/target dbt_project/logs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,5 @@
-"""Set up this checkout: the Python environment, Java, Spark's jars and classes, the dbt manifest.
+"""Set up this checkout: the Python environments, the sandbox's databases, Java, Spark's jars and classes, the dbt
+manifest.
 
 It runs on the machine's own Python before anything is installed, so it uses the standard library alone. Each
 step leaves a stamp of what it was made from, and is skipped while that has not changed.
@@ -37,7 +38,9 @@ from steps import (
 
 ENVIRONMENT = CHECKOUT / ".venv"
 BENCH_ENVIRONMENT = CHECKOUT / ".venv-bench"
+SNOWFLAKE_ENVIRONMENT = CHECKOUT / ".venv-snowflake"
 LOCK = CHECKOUT / "requirements.lock"
+SNOWFLAKE_LOCK = CHECKOUT / "sandbox" / "snowflake" / "requirements.lock"
 PYPROJECT = CHECKOUT / "pyproject.toml"
 UV = CHECKOUT / "bin" / "uv.txt"
 POM = CHECKOUT / "pom.xml"
@@ -122,10 +125,11 @@ def is_of_this_python(folder: Path) -> bool:
 
 
 def write_lock() -> None:
-    with step("requirements.lock of the platform and of its benchmarks"):
+    with step("requirements.lock of the platform, its benchmarks and its stand-in for Snowflake"):
         asked = ["pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"]
         uv(ENVIRONMENT, *asked, "--group", "dev", "pyproject.toml", "-o", "requirements.lock")
-        uv(ENVIRONMENT, *asked, "benchmarks/requirements.in", "-o", "benchmarks/requirements.lock")
+        for folder in ("benchmarks", "sandbox/snowflake"):
+            uv(ENVIRONMENT, *asked, f"{folder}/requirements.in", "-o", f"{folder}/requirements.lock")
 
 
 def java_program() -> str | None:
@@ -165,6 +169,16 @@ def java_package() -> str:
         if subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0:
             return package
     return "openjdk-17-jre-headless"
+
+
+def databases() -> None:
+    """The database servers of the sandbox: real ones, started as private ones by whoever runs it."""
+    if shutil.which("mariadbd") is None and not Path("/usr/sbin/mariadbd").exists():
+        apt_install(
+            ["mariadb-server"], "MariaDB", "install MariaDB 10.6 or later and put mariadbd on the PATH"
+        )
+    if shutil.which("initdb") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        apt_install(["postgresql"], "PostgreSQL", "install PostgreSQL 14 or later and put initdb on the PATH")
 
 
 def jars() -> None:
@@ -268,6 +282,8 @@ def main(wanted: str) -> None:
         if wanted == "lock":
             write_lock()
             return
+        python_packages(SNOWFLAKE_ENVIRONMENT, SNOWFLAKE_LOCK)
+        databases()
         java()
         jars()
         spark_classes()

@@ -21,7 +21,8 @@ BELOW = {
     "lake": DECLARED | {"settings"},
     "described": DECLARED | {"connectors.base", "lake"},
     "bronze": DECLARED | {"settings", "described", "connectors", "lake"},
-    "silver": DECLARED | {"settings", "described", "lake"},
+    # A joined table names the tables that it is made of.
+    "silver": DECLARED | {"settings", "described", "lake", "sources"},
     "gold": DECLARED | {"settings"},
     "checks": DECLARED | {"settings", "described", "lake"},
     "automation": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws"},
@@ -31,7 +32,7 @@ BELOW = {
 # Commands of the set-up and of the command line run over all tables, as definitions.py does.
 WIRING = {"definitions", "cli", "demo"}
 SET_UP = {
-    "silver.class_archive": {"bronze", "sources"},
+    "silver.class_archive": {"bronze"},
     "gold.prepare": {"sources"},
     "gold.sources": {"sources"},
 }
