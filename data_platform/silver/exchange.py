@@ -1,0 +1,70 @@
+"""What a day's money was worth in US dollars: the published rates, each in force until the next is published.
+
+Days without a rate of their own (weekends, holidays) take the newest before them; days before the first rate of a
+currency have none.
+"""
+
+from datetime import date
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+FOREVER = date(9999, 12, 31)
+
+
+def in_dollars(rates: DataFrame) -> DataFrame:
+    """From the published rates: `currency`, `rate_from`, `rate_to` (exclusive) and `usd`, the dollars for one unit."""
+    published = rates.select("base", "date", "currency", "rate")
+    # The base costs one of itself, which nobody publishes.
+    base = published.select("base", "date", F.col("base").alias("currency"), F.lit(1).alias("rate"))
+    of_day = published.unionByName(base.distinct())
+    dollar = of_day.where("currency = 'USD'").select("base", "date", F.col("rate").alias("dollar"))
+    worth = of_day.join(dollar, ["base", "date"]).select(
+        "currency", "date", (F.col("dollar") / F.col("rate")).cast("decimal(38,12)").alias("usd")
+    )
+    # Where several bases are published, they agree but for rounding.
+    single = worth.groupBy("currency", "date").agg(F.max("usd").alias("usd"))
+    following = F.lead("date").over(Window.partitionBy("currency").orderBy("date"))
+    return single.select(
+        "currency",
+        F.col("date").alias("rate_from"),
+        F.coalesce(following, F.lit(FOREVER)).alias("rate_to"),
+        "usd",
+    )
+
+
+def with_dollars(rows: DataFrame, rates: DataFrame, amount: str, currency: str, day: str) -> DataFrame:
+    """The rows with `usd`: the dollars for one unit of their currency on their day. A dollar is one, whatever is
+    published."""
+    worth = in_dollars(rates)
+    fits = (
+        (rows[currency] == worth["currency"])
+        & (rows[day] >= worth["rate_from"])
+        & (rows[day] < worth["rate_to"])
+    )
+    one = F.when(rows[currency] == "USD", F.lit(1)).otherwise(worth["usd"])
+    joined = rows.join(F.broadcast(worth), fits, "left")
+    return joined.select(rows["*"], (rows[amount] * one).cast("decimal(18,2)").alias(f"{amount}_usd"))
+
+
+def touched_by_rates(
+    rows: DataFrame, changed: DataFrame, rates: DataFrame, currency: str, day: str
+) -> DataFrame:
+    """The rows that a change of rates can give other dollars: those of its currency, from its day on to the next day
+    that the currency has a rate for. A change of the dollar's rate is one of every currency."""
+    known = in_dollars(rates).select("currency", "rate_from")
+    others = changed.where("currency <> 'USD'").select("currency", "date")
+    all_others = changed.where("currency = 'USD'").select("date").join(known.select("currency").distinct())
+    moved = others.unionByName(all_others).distinct()
+    later = (moved["currency"] == known["currency"]) & (known["rate_from"] > moved["date"])
+    spans = (
+        moved.join(known, later, "left")
+        .groupBy(moved["currency"].alias("moved_currency"), moved["date"].alias("from_day"))
+        .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
+    )
+    within = (
+        (rows[currency] == spans["moved_currency"])
+        & (rows[day] >= spans["from_day"])
+        & (rows[day] < spans["to_day"])
+    )
+    return rows.join(F.broadcast(spans), within, "left_semi")
