@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr | None = None
     # mysql://user:password@host:port/database; parts with other characters than letters and digits are URL-encoded.
     mysql_dsn: SecretStr | None = None
+    # Who signed MySQL's certificate; where it is set, no connection is made without TLS and a host that it names.
+    mysql_ca_bundle: Path | None = None
     snowflake_account: str | None = None
     snowflake_username: str | None = None
     # One of these chooses the login: a client of an OAuth server, a token of one, a private key (PEM), or a password.

@@ -19,6 +19,8 @@ from typing import Any
 import pymysql
 from pymysql.cursors import Cursor
 
+from sandbox.certificate import certificate_in
+
 STARTS_WITHIN = 60.0
 DATABASE = "app"
 USER = "platform"
@@ -51,6 +53,8 @@ class MySQLServer:
         self.folder = folder or Path(mkdtemp(prefix="mysql-"))
         self._data = self.folder / "data"
         self._log = self.folder / "server.log"
+        self._certificate = certificate_in(self.folder)
+        self.ca_file = self._certificate.authority
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,6 +120,8 @@ class MySQLServer:
             "flush privileges;\n",
             f"create user '{USER}'@'127.0.0.1' identified by '{self.password}';\n",
             f"grant all on {DATABASE}.* to '{USER}'@'127.0.0.1';\n",
+            # To ask TLS of itself, as a server does that lets nobody in without.
+            f"grant create user on *.* to '{USER}'@'127.0.0.1';\n",
         ]
         made = subprocess.run(  # noqa: S603
             [*self._command(), "--bootstrap"],
@@ -125,7 +131,9 @@ class MySQLServer:
             raise RuntimeError(f"MariaDB could not make its tables; it wrote last:\n{made.stderr[-2000:]}")
 
     def _command(self) -> list[str]:
-        named = [*OPTIONS, f"--datadir={self._data}", f"--lc-messages-dir={SHARED}"]
+        signed = self._certificate
+        tls = [f"--ssl-ca={signed.authority}", f"--ssl-cert={signed.server}", f"--ssl-key={signed.server}"]
+        named = [*OPTIONS, *tls, f"--datadir={self._data}", f"--lc-messages-dir={SHARED}"]
         # It won't run as root unless it is told to.
         return [self._program, *named, *(["--user=root"] if os.geteuid() == 0 else [])]
 

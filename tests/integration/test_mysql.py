@@ -14,6 +14,7 @@ from data_platform.connectors.mysql.database import Database
 from data_platform.lake.append import Appender
 from data_platform.settings import Settings
 from data_platform.sources.mysql import SUBSCRIPTIONS
+from sandbox.certificate import certificate_in
 from sandbox.mysql.app import Application
 from sandbox.mysql.server import MySQLServer
 from sandbox.world.company import Sizes, World
@@ -292,6 +293,21 @@ def test_a_lost_cursor_is_an_error_that_names_it(bronze):
     bronze.app.server.execute("alter table subscriptions rename column updated_at to touched_at")
     with pytest.raises(SourceError, match=r"read by updated_at, and MySQL's app.subscriptions has no such"):
         bronze.load()
+
+
+def test_a_connection_is_made_only_to_a_server_that_the_ca_bundle_vouches_for(bronze, tmp_path):
+    server = bronze.app.server
+    server.execute("alter user current_user() require ssl")
+    try:
+        with pytest.raises(SourceError, match=r"that MYSQL_CA_BUNDLE .* does not vouch"):
+            bronze.load(bronze.connector(mysql_ca_bundle=certificate_in(tmp_path).authority, http_retries=1))
+        with pytest.raises(SourceError, match=r"MYSQL_CA_BUNDLE names .*, which is no file"):
+            bronze.connector(mysql_ca_bundle=tmp_path / "nothing.pem")
+        loaded = bronze.load(bronze.connector(mysql_ca_bundle=server.ca_file))
+    finally:
+        server.execute("alter user current_user() require none")
+    assert loaded.receipt.landed == len(bronze.app.truth())
+    bronze.agrees_with_truth()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import logging
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
 import connectorx
 import pyarrow as pa
@@ -34,6 +35,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._address = _address(settings.mysql_dsn)
+        self._ca_bundle = _readable(settings.mysql_ca_bundle)
         self._retries = settings.http_retries
         self._login_timeout = settings.database_login_timeout
         self._network_timeout = settings.database_network_timeout
@@ -74,7 +76,7 @@ class Database:
         """The rows of a large answer, as they come; memory holds a few batches."""
         try:
             batches: Any = connectorx.read_sql(
-                self._address.geturl(),
+                self._url,
                 question,
                 return_type="arrow_stream",
                 batch_size=BATCH_ROWS,
@@ -91,12 +93,21 @@ class Database:
                 "server was restarted or ends long queries; the position stands"
             ) from None
 
+    @property
+    def _url(self) -> str:
+        """The address as ConnectorX takes it."""
+        if self._ca_bundle is None:
+            return self._address.geturl()
+        trusted = urlencode({"ssl-mode": "verify_identity", "ssl-ca": str(self._ca_bundle)})
+        return self._address._replace(query=trusted).geturl()
+
     def _connect(self) -> "pymysql.Connection[Any]":
         address = self._address
         return pymysql.connect(
             host=address.hostname, port=address.port or 3306, database=self.schema,
             user=unquote(address.username or ""), password=unquote(address.password or ""),
             charset="utf8mb4", init_command=IN_UTC,
+            ssl={"ca": str(self._ca_bundle)} if self._ca_bundle else None,
             connect_timeout=self._login_timeout, read_timeout=self._network_timeout,
         )  # fmt: skip
 
@@ -108,6 +119,11 @@ class Database:
                 f"MySQL at {self.where} refused user {unquote(self._address.username or '')!r} for database "
                 f"{self.schema!r} (error {code}). Check the user and password in MYSQL_DSN, and that it may read there"
             ) from None
+        if "CERTIFICATE" in str(error):
+            raise SourceError(
+                f"MySQL at {self.where} shows a certificate that MYSQL_CA_BUNDLE ({self._ca_bundle}) does not vouch "
+                "for. Set it to the bundle of who signed it (for RDS: the region's), and name the host as signed"
+            ) from None
         if code == pymysql.constants.ER.BAD_DB_ERROR:
             raise SourceError(
                 f"MySQL at {self.where} has no database {self.schema!r}; correct the last part of MYSQL_DSN"
@@ -118,6 +134,14 @@ class Database:
                 "the declared tables, and look the number up in MySQL's list of errors"
             ) from None
         return f"gave no answer (error {code})"
+
+
+def _readable(ca_bundle: Path | None) -> Path | None:
+    if ca_bundle is not None and not ca_bundle.is_file():
+        raise SourceError(
+            f"MySQL can't be asked: MYSQL_CA_BUNDLE names {ca_bundle}, which is no file; correct it"
+        )
+    return ca_bundle
 
 
 def _address(dsn: SecretStr | None) -> SplitResult:
