@@ -7,7 +7,6 @@ import pytest
 
 from data_platform.declarations import (
     BINARY,
-    BOOLEAN,
     DAILY,
     DATE,
     DECIMAL,
@@ -31,7 +30,6 @@ from data_platform.declarations import (
     SourceTable,
     Stream,
     at_least,
-    between,
     catalogue,
     holds,
     not_ahead,
@@ -40,7 +38,7 @@ from data_platform.declarations import (
 )
 from data_platform.lake.schema import arrow_type, bronze_schema
 from data_platform.silver.rules import condition
-from data_platform.sources import clevertap, facebook, google, mysql, salesforce, snowflake
+from data_platform.sources import clevertap, facebook, google, mysql, postgres, salesforce, snowflake
 from data_platform.sources.catalogue import TABLES, table_named
 
 MONEY = DECIMAL(18, 2)
@@ -177,31 +175,6 @@ CAMPAIGN_INFO = declared(
         holds("deadline_after_creation", "{taskDeadline} > {createdAt}", "is due after it was made", WARN),
     ),
 )
-CUSTOMERS = declared(
-    "postgres",
-    "customers",
-    "public.customers",
-    ("customer_id",),
-    key("customer_id", Personal.CUSTOMER),
-    Column("name", STRING, personal=Personal.NAME),
-    Column("is_active", BOOLEAN),
-    UPDATED_AT,
-    load=Stream(order="lsn"),
-    every=HOURLY,
-    keep_for=years(7),
-)
-PAYMENTS = declared(
-    "postgres",
-    "payments",
-    "public.payments",
-    ("payment_id",),
-    key("payment_id"),
-    Column("amount", MONEY, sensitive=True, rule=between(0, 1_000_000_000)),
-    UPDATED_AT,
-    load=BY_UPDATED_AT,
-    every=HOURLY,
-    keep_for=years(10),
-)
 SKETCHES = catalogue(
     salesforce.TABLES,
     (APPFLOW, EXCHANGE_RATES),
@@ -210,7 +183,7 @@ SKETCHES = catalogue(
     facebook.TABLES,
     google.TABLES,
     clevertap.TABLES,
-    (CUSTOMERS, PAYMENTS),
+    postgres.TABLES,
     mysql.TABLES,
 )
 
