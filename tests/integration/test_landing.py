@@ -1,6 +1,7 @@
 """Landed files through the real loader into a real lake: what they hold, each object once, from a folder and S3."""
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zlib import crc32
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_platform.bronze.load import load
@@ -157,6 +160,8 @@ CORRUPT = {
     "noise": bytes(range(128, 256)) * 9,
     "another's columns": b"a,b\n1,2\n",
     "nothing": b"",
+    "old line ends": WHOLE.replace(b"\n", b"\r"),
+    "a column twice": b"Id,Id,SystemModstamp\n7,7,2026-06-01T06:00:00Z\n",
 }
 
 
@@ -235,6 +240,60 @@ def test_values_that_fit_no_column_are_rescued_the_same_from_every_form(folder):
     # JSON has a way to write a number, and this is not it.
     assert rescued["jsonl"] == rescued["csv"] | {"NumberOfEmployees": "7"}
     assert ("Surprise", "new") in {(drift.column, drift.kind) for drift in loaded.drift}
+
+
+def test_parquet_of_other_types_than_declared_lands_what_fits_and_rescues_the_rest(folder):
+    moment = pa.scalar(1_780_300_800_123_456_789, pa.timestamp("ns"))
+    held = pa.table(
+        {
+            "Id": ids(1, 2),
+            "AnnualRevenue": [12.5, 1.005],
+            "NumberOfEmployees": pa.array([7, None], pa.int16()),
+            "Phone": [15550100, None],
+            "BillingAddress": [{"city": "Austin"}, None],
+            "SystemModstamp": pa.array([moment, moment]),
+            "Seen": pa.array([moment, None]),
+        }
+    )
+    body = io.BytesIO()
+    pq.write_table(held, body)
+    folder.zone.put("raw/salesforce/Account/2026/06/01/part", body.getvalue())
+    loaded = folder.load()
+    one, two = folder.rows(order='"Id"')
+    at = datetime(2026, 6, 1, 8, 0, 0, 123456, UTC)
+    assert (one["AnnualRevenue"], one["NumberOfEmployees"], one["SystemModstamp"]) == (Decimal("12.5"), 7, at)
+    assert json.loads(one["BillingAddress"]) == {"city": "Austin"}
+    assert json.loads(one["_rescued"]) == {"Phone": 15550100, "Seen": "2026-06-01 08:00:00.123456789"}
+    assert (two["AnnualRevenue"], json.loads(two["_rescued"])) == (None, {"AnnualRevenue": 1.005})
+    assert loaded.receipt.adds_up
+
+
+def test_line_ends_and_marks_of_other_systems_are_no_content(folder):
+    body = b"\xef\xbb\xbf" + FORMS["csv"](accounts(1, 2)).replace(b"\n", b"\r\n") + b"\r\n"
+    folder.zone.put("raw/salesforce/Account/2026/06/01/part", body)
+    assert folder.load().receipt.says == "2 offered = 2 landed + 0 overlap + 0 quarantined"
+    assert {(row["Name"], row["SystemModstamp"]) for row in folder.rows()} == {("Ltd", BEGUN)}
+
+
+def test_a_stray_line_end_costs_its_own_record_alone(folder):
+    for number, quote in enumerate(("", '"')):
+        body = (
+            FORMS["csv"](accounts(number))
+            + FORMS["csv"](accounts(7)).replace(b"Ltd", b"L\rtd").split(b"\n")[1]
+        )
+        folder.zone.put(
+            f"raw/salesforce/Account/2026/06/01/{number}",
+            body.replace(b"Ltd", f"{quote}Ltd{quote}".encode()) + b"\n",
+        )
+    assert folder.load().receipt.says == "6 offered = 2 landed + 0 overlap + 4 quarantined"
+    assert folder.ids() == ids(0, 1)
+
+
+def test_a_csv_tells_an_empty_text_from_none(folder):
+    folder.zone.put("raw/salesforce/Account/2026/06/01/part", b'Id,Name,Phone\n1,"",\n')
+    folder.load()
+    (row,) = folder.rows()
+    assert (row["Name"], row["Phone"]) == ("", None)
 
 
 class Killed(BaseException):

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 # What is read together: memory is sized by it, and it is what a killed load reads again.
 GROUP_BYTES = 16 << 20
 GROUP_OBJECTS = 1_000
+# Long objects are fetched fewer at once.
+BYTES_AHEAD = 64 << 20
 # A longer object is named in quarantine, and stays where it is.
 LARGEST_KEPT = 1 << 20
 
@@ -87,7 +89,9 @@ class _Load:
         return after.position
 
     def _parts(self) -> Iterator[Part]:
-        opened = worked_ahead(self._opened, iter(self.unread), CONNECTIONS)
+        largest = max((found.size for found in self.unread), default=0)
+        at_once = max(1, min(CONNECTIONS, BYTES_AHEAD // (largest + 1)))
+        opened = worked_ahead(self._opened, iter(self.unread), at_once)
         for group in _groups(opened):
             batches = self._batches(group)
             self.reached.take(each.found for each in group)

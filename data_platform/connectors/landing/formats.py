@@ -103,11 +103,13 @@ def _parquet(body: bytes, key: Sequence[str]) -> Columns:
         columns = file.read(use_threads=False)
     except (pa.ArrowException, OSError):
         raise Corrupt("it is no whole Parquet file") from None
-    _must_have(columns.column_names, key)
-    return Columns(columns, file.metadata.num_rows)
+    _check_names(columns.column_names, key)
+    return Columns(columns.replace_schema_metadata(None), file.metadata.num_rows)
 
 
-def _must_have(names: Sequence[str], key: Sequence[str]) -> None:
+def _check_names(names: Sequence[str], key: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        raise Corrupt("it names a column twice")
     if missing := [name for name in key if name not in names]:
         raise Corrupt(f"it has no column {', '.join(missing)} among its {len(names)}")
 
@@ -163,9 +165,7 @@ def _csv(body: bytes, key: Sequence[str]) -> CsvLines:
         header = tuple(next(csv.reader([first.decode()])))
     except (UnicodeDecodeError, csv.Error):
         raise Corrupt("its first line is no text") from None
-    _must_have(header, key)
-    if len(set(header)) != len(header):
-        raise Corrupt("its first line names a column twice")
+    _check_names(header, key)
     text, bad = _text_of(lines)
     return CsvLines(
         header,
@@ -191,16 +191,19 @@ def _text_of(lines: bytes) -> tuple[str, list[BadRecord]]:
 
 def _records_in(text: str, width: int) -> int:
     """How many records the text holds, of which the last must be whole."""
-    if '"' not in text and (text.endswith("\n") or not text):
+    is_plain = '"' not in text and text.count("\r") == text.count("\r\n")
+    if is_plain and (text.endswith("\n") or not text):
         return sum(1 for line in text.split("\n") if line.rstrip("\r"))
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(io.StringIO(text, newline=""))
-    records, begins, last = 0, 0, [""] * width
-    before = 0
-    for record in reader:
-        if record:
-            records, begins, last = records + 1, before, record
-        before = reader.line_num
+    records, begins, ends, last = 0, 0, 0, [""] * width
+    try:
+        for record in reader:
+            if record:
+                records, begins, last = records + 1, ends, record
+            ends = reader.line_num
+    except csv.Error:
+        raise Corrupt("its records can't be told apart") from None
     is_cut = len(last) != width and not text.endswith("\n")
     if is_cut or _is_open(text.split("\n")[begins:]):
         raise Corrupt("its last record is cut")

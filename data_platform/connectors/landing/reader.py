@@ -30,7 +30,8 @@ PAGE_ROWS = 25_000
 _UNDER = "records"
 _NUMBERS = ("bigint", "decimal", "double")
 _ANY = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted")
+# A moment of nanoseconds, for one, is no type of JSON's or Python's own.
+_ENCODER = msgspec.json.Encoder(decimal_format="number", order="sorted", enc_hook=str)
 
 
 @dataclass(frozen=True)
@@ -143,21 +144,21 @@ class Reader:
         ]
 
     def _read_csv(self, header: tuple[str, ...], contents: Sequence[tuple[int, CsvLines]]) -> Iterator[Read]:
-        bad = [(at, record) for at, content in contents for record in content.bad]
-        locate = _Locator([(at, content.records) for at, content in contents])
-        left_out: set[int] = set()
-
-        def set_aside(row: pa_csv.InvalidRow) -> str:
-            place, number = locate(row.number - 2)
-            said = f"it has {row.actual_columns} fields where the first line names {row.expected_columns}"
-            bad.append((place, BadRecord(f"record {number}", said, row.text.encode())))
-            left_out.add(row.number - 2)
-            return "skip"
-
-        texts = _csv_columns(header, b"".join(content.lines for _, content in contents), set_aside)
-        places = _places([(at, content.records) for at, content in contents])
-        if left_out:
-            places = places.filter(pa.array([at not in left_out for at in range(len(places))], pa.bool_()))
+        parsed = _parsed(header, contents)
+        if parsed is None and len(contents) > 1:
+            for each in contents:
+                yield from self._read_csv(header, [each])
+            return
+        if parsed is None:
+            # Its receipt does not add up, so that somebody looks.
+            at, content = contents[0]
+            said = "its records can't be told apart the way that they were counted"
+            parsed = (
+                _no_columns(header),
+                pa.array([], pa.int32()),
+                [(at, BadRecord("all", said, content.lines))],
+            )
+        texts, places, bad = parsed
         for start in range(0, max(1, texts.num_rows), PAGE_ROWS):
             rows = self._from_text(texts.slice(start, PAGE_ROWS))
             yield Read(self._declared(rows), places.slice(start, PAGE_ROWS), bad if start == 0 else ())
@@ -248,17 +249,52 @@ def _places(counts: Sequence[tuple[int, int]]) -> pa.Array:
     return pa.array(np.repeat(np.array(at, np.int32), often))
 
 
+def _parsed(
+    header: tuple[str, ...], contents: Sequence[tuple[int, CsvLines]]
+) -> tuple[pa.Table, pa.Array, list[tuple[int, BadRecord]]] | None:
+    """The lines as columns of text, with the content that each row is from, and the records that are no rows.
+
+    None where Arrow tells other records apart than were counted.
+    """
+    bad = [(at, record) for at, content in contents for record in content.bad]
+    locate = _Locator([(at, content.records) for at, content in contents])
+    left_out: set[int] = set()
+
+    def set_aside(row: pa_csv.InvalidRow) -> str:
+        place, number = locate(row.number - 2)
+        said = f"it has {row.actual_columns} fields where the first line names {row.expected_columns}"
+        bad.append((place, BadRecord(f"record {number}", said, row.text.encode())))
+        left_out.add(row.number - 2)
+        return "skip"
+
+    places = _places([(at, content.records) for at, content in contents])
+    try:
+        texts = _csv_columns(header, b"".join(content.lines for _, content in contents), set_aside)
+    except (pa.ArrowException, IndexError):
+        return None
+    if texts.num_rows + len(left_out) != len(places):
+        return None
+    kept = pa.array([at not in left_out for at in range(len(places))], pa.bool_()) if left_out else None
+    return texts, places if kept is None else places.filter(kept), bad
+
+
+def _no_columns(header: tuple[str, ...]) -> pa.Table:
+    return pa.table({name: pa.nulls(0, pa.string()) for name in header})
+
+
 def _csv_columns(header: tuple[str, ...], lines: bytes, set_aside: Any) -> pa.Table:
-    """The lines as columns of text. An empty field is null, and an empty one in quotes an empty text."""
-    texts = dict.fromkeys(header, pa.string())
+    """An empty field is null, and an empty one in quotes an empty text."""
     if not lines.strip():
-        return pa.table({name: pa.nulls(0, pa.string()) for name in header})
+        return _no_columns(header)
     return pa_csv.read_csv(
         pa.BufferReader(_first_line(header) + lines),
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(lines) + 1_000_000),
         parse_options=pa_csv.ParseOptions(newlines_in_values=b'"' in lines, invalid_row_handler=set_aside),
         convert_options=pa_csv.ConvertOptions(
-            column_types=texts, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=dict.fromkeys(header, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
     )
 
