@@ -21,7 +21,7 @@ from data_platform.connectors.base import (
     SourceError,
     Windowed,
 )
-from data_platform.declarations import SourceTable, Window
+from data_platform.declarations import SourceTable
 from data_platform.lake.append import Appender
 from data_platform.lake.errors import CommitLost
 from data_platform.lake.landed import LandedTable, Seen
@@ -79,8 +79,7 @@ def load(
 
 def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:
     """The table's bronze, made or widened to what is declared."""
-    read_by = (table.load.day,) if isinstance(table.load, Window) else table.cursors
-    stats = tuple(dict.fromkeys((*table.key, *read_by, "_batch", "_landed_at")))
+    stats = tuple(dict.fromkeys((*table.key, *table.read_by, "_batch", "_landed_at")))
     return lake.bronze(table).create(bronze_schema(table), stats, table.description)
 
 

@@ -159,9 +159,10 @@ class WindowedLoad:
             yield Batch(rows, before)
 
     def _gone(self, account: Account, days: Days, keys: Sequence[pa.Table]) -> pa.RecordBatch:
-        """Rows that landed from these days and are not there any more."""
+        """Rows that landed from these days and are not there any more: their keys and days, and no more."""
         key = [*self.table.key]
-        columns = key + ([account.column] if account.column and account.column not in key else [])
+        told = list(dict.fromkeys((*key, self._day)))
+        columns = list(dict.fromkeys((*told, *([account.column] if account.column else []))))
         schema = connector_schema(self.table)
         live = self.landed.live_between(days.first, days.last, columns)
         live = live.cast(pa.schema([schema.field(name) for name in columns]))
@@ -170,7 +171,7 @@ class WindowedLoad:
         missing = (
             live.join(pa.concat_tables(keys), key, join_type="left anti", use_threads=False) if keys else live
         )
-        known = {name: missing.column(name).combine_chunks() for name in columns}
+        known = {name: missing.column(name).combine_chunks() for name in told}
         return bronze_rows(self.table, Rows(known, pa.nulls(missing.num_rows, pa.string())), "gone", "delete")
 
 

@@ -164,6 +164,11 @@ class SourceTable:
                 return ()
 
     @property
+    def read_by(self) -> tuple[str, ...]:
+        """The bronze columns that say where in the source a row was read: its day, or what orders its versions."""
+        return (self.load.day,) if isinstance(self.load, Window) else self.cursors
+
+    @property
     def asset_path(self) -> tuple[str, str, str]:
         return ("bronze", self.system, self.name)
 

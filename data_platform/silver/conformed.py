@@ -68,8 +68,8 @@ def conform(table: SourceTable, rows: DataFrame, rescued: frozenset[str] = froze
 
 
 def _told_by(table: SourceTable) -> list[Column]:
-    """The columns that silver takes from a row beside what tells it from others and orders it."""
-    known = {*table.key, *table.cursors}
+    """The columns that silver takes from a row beside what tells it from others and where it was read."""
+    known = {*table.key, *table.read_by}
     return [column for column in table.columns if column.silver_name and column.name not in known]
 
 

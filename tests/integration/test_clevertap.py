@@ -123,6 +123,7 @@ def test_an_event_that_is_gone_becomes_a_tombstone(app, monkeypatch):
     assert gone == 3
     deleted = app.lake.bronze(CLEVERTAP_EVENTS).query("select event, ts from held where _op = 'delete'")
     assert sorted(deleted.column("event").to_pylist()) == sorted(EVENTS)
+    assert app.load().receipt.landed == 0
 
 
 def test_a_killed_load_goes_on_and_lands_nothing_twice(app):
