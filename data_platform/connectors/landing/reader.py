@@ -1,16 +1,13 @@
 """The contents of many objects as bronze rows: those of one form and shape are read together, since files are small."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
 from data_platform.connectors.base import Drift
 from data_platform.connectors.http import Unreadable
@@ -22,6 +19,7 @@ from data_platform.connectors.landing.formats import (
     JsonRecords,
     is_record,
 )
+from data_platform.connectors.landing.lines import Locator, no_columns, parsed, places_of
 from data_platform.connectors.records import JsonPages, Rows, exact_number, rows_from_text
 from data_platform.declarations import Column, DataType, Snapshot, SourceTable
 from data_platform.lake.schema import arrow_type, connector_schema
@@ -112,7 +110,7 @@ class Reader:
 
     def _read_json(self, contents: Sequence[tuple[int, JsonRecords]]) -> Iterator[Read]:
         records = [record for _, content in contents for record in content.records]
-        places = _places([(at, content.counted) for at, content in contents])
+        places = places_of([(at, content.counted) for at, content in contents])
         for start in range(0, len(records), PAGE_ROWS):
             page, at = records[start : start + PAGE_ROWS], places.slice(start, PAGE_ROWS)
             try:
@@ -135,7 +133,7 @@ class Reader:
     def _bad(
         self, contents: Sequence[tuple[int, JsonRecords]], start: int, page: Sequence[bytes]
     ) -> list[tuple[int, BadRecord]]:
-        locate = _Locator([(at, content.counted) for at, content in contents])
+        locate = Locator([(at, content.counted) for at, content in contents])
         return [
             (place, BadRecord(f"record {number}", "it is no JSON object", record))
             for offset, record in enumerate(page, start)
@@ -144,21 +142,21 @@ class Reader:
         ]
 
     def _read_csv(self, header: tuple[str, ...], contents: Sequence[tuple[int, CsvLines]]) -> Iterator[Read]:
-        parsed = _parsed(header, contents)
-        if parsed is None and len(contents) > 1:
+        parsed_lines = parsed(header, contents)
+        if parsed_lines is None and len(contents) > 1:
             for each in contents:
                 yield from self._read_csv(header, [each])
             return
-        if parsed is None:
+        if parsed_lines is None:
             # Its receipt does not add up, so that somebody looks.
             at, content = contents[0]
             said = "its records can't be told apart the way that they were counted"
-            parsed = (
-                _no_columns(header),
+            parsed_lines = (
+                no_columns(header),
                 pa.array([], pa.int32()),
                 [(at, BadRecord("all", said, content.lines))],
             )
-        texts, places, bad = parsed
+        texts, places, bad = parsed_lines
         for start in range(0, max(1, texts.num_rows), PAGE_ROWS):
             rows = self._from_text(texts.slice(start, PAGE_ROWS))
             yield Read(self._declared(rows), places.slice(start, PAGE_ROWS), bad if start == 0 else ())
@@ -183,7 +181,7 @@ class Reader:
 
     def _read_columns(self, contents: Sequence[tuple[int, Columns]]) -> Iterator[Read]:
         columns = pa.concat_tables([content.columns for _, content in contents])
-        places = _places([(at, content.columns.num_rows) for at, content in contents])
+        places = places_of([(at, content.columns.num_rows) for at, content in contents])
         for start in range(0, columns.num_rows, PAGE_ROWS):
             yield Read(self._typed(columns.slice(start, PAGE_ROWS)), places.slice(start, PAGE_ROWS))
 
@@ -221,18 +219,6 @@ class Reader:
         return self._json_pages(columns).read(body)
 
 
-class _Locator:
-    """Finds the content that a record of many contents is from, and its number there."""
-
-    def __init__(self, counts: Sequence[tuple[int, int]]) -> None:
-        self._at = [at for at, _ in counts]
-        self._begins = [0, *accumulate(count for _, count in counts)]
-
-    def __call__(self, offset: int) -> tuple[int, int]:
-        which = bisect_right(self._begins, offset) - 1
-        return self._at[which], offset - self._begins[which] + 1
-
-
 def _shape(content: Content) -> Any:
     """Contents of one shape are read as one."""
     match content:
@@ -242,65 +228,6 @@ def _shape(content: Content) -> Any:
             return header
         case Columns(columns=columns):
             return columns.schema.remove_metadata()
-
-
-def _places(counts: Sequence[tuple[int, int]]) -> pa.Array:
-    at, often = zip(*counts, strict=True)
-    return pa.array(np.repeat(np.array(at, np.int32), often))
-
-
-def _parsed(
-    header: tuple[str, ...], contents: Sequence[tuple[int, CsvLines]]
-) -> tuple[pa.Table, pa.Array, list[tuple[int, BadRecord]]] | None:
-    """The lines as columns of text, with the content that each row is from, and the records that are no rows.
-
-    None where Arrow tells other records apart than were counted.
-    """
-    bad = [(at, record) for at, content in contents for record in content.bad]
-    locate = _Locator([(at, content.records) for at, content in contents])
-    left_out: set[int] = set()
-
-    def set_aside(row: pa_csv.InvalidRow) -> str:
-        place, number = locate(row.number - 2)
-        said = f"it has {row.actual_columns} fields where the first line names {row.expected_columns}"
-        bad.append((place, BadRecord(f"record {number}", said, row.text.encode())))
-        left_out.add(row.number - 2)
-        return "skip"
-
-    places = _places([(at, content.records) for at, content in contents])
-    try:
-        texts = _csv_columns(header, b"".join(content.lines for _, content in contents), set_aside)
-    except (pa.ArrowException, IndexError):
-        return None
-    if texts.num_rows + len(left_out) != len(places):
-        return None
-    kept = pa.array([at not in left_out for at in range(len(places))], pa.bool_()) if left_out else None
-    return texts, places if kept is None else places.filter(kept), bad
-
-
-def _no_columns(header: tuple[str, ...]) -> pa.Table:
-    return pa.table({name: pa.nulls(0, pa.string()) for name in header})
-
-
-def _csv_columns(header: tuple[str, ...], lines: bytes, set_aside: Any) -> pa.Table:
-    """An empty field is null, and an empty one in quotes an empty text."""
-    if not lines.strip():
-        return _no_columns(header)
-    return pa_csv.read_csv(
-        pa.BufferReader(_first_line(header) + lines),
-        read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(lines) + 1_000_000),
-        parse_options=pa_csv.ParseOptions(newlines_in_values=b'"' in lines, invalid_row_handler=set_aside),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-
-
-def _first_line(header: tuple[str, ...]) -> bytes:
-    return ",".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in header).encode() + b"\n"
 
 
 def _is_text(held: pa.DataType) -> bool:
