@@ -22,7 +22,6 @@ from data_platform.declarations import (
     WARN,
     Column,
     Erase,
-    Incremental,
     Mask,
     Normalise,
     Personal,
@@ -43,8 +42,6 @@ from data_platform.sources.catalogue import TABLES, table_named
 
 MONEY = DECIMAL(18, 2)
 CURRENCY = Column("currency", STRING, normalise=Normalise.UPPER, rule=one_of("EUR", "USD", "GBP"))
-BY_UPDATED_AT = Incremental(cursor="updated_at", overlap=timedelta(minutes=15))
-UPDATED_AT = Column("updated_at", TIMESTAMP, required=True)
 
 
 def declared(

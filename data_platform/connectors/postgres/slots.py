@@ -57,6 +57,13 @@ class Slot:
                 f"{self.table.system}.{self.table.name} is being loaded by another run, which holds its slot "
                 f"{self.name}; let that run end, then run again"
             )
+        # A killed load's last question may still be at work on the slot, for nobody.
+        rows_of(
+            self.session,
+            "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots "
+            "where slot_name = %s and active_pid is not null",
+            [self.name],
+        )
         yield
 
     def missed(self, position: int) -> str | None:

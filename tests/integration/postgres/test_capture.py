@@ -2,7 +2,9 @@
 
 from threading import Event, Thread
 
+import psycopg2
 import pytest
+from psycopg2.extras import LogicalReplicationConnection
 
 from data_platform.connectors.base import SourceError
 from data_platform.declarations import HOURLY, INTEGER, STRING, Column, SourceTable, Stream, years
@@ -211,6 +213,20 @@ def test_a_second_load_at_once_is_refused_and_the_first_goes_on(notes):
     finally:
         reading.close()
     notes.load(NOTES)
+    notes.agrees_with_database(NOTES)
+
+
+def test_what_a_killed_load_left_at_work_on_the_slot_does_not_stop_the_next(notes):
+    notes.load(NOTES)
+    notes.execute("update notes set title = 'x' where id = 1")
+    dsn = notes.server.dsn
+    left = psycopg2.connect(dsn, connection_factory=LogicalReplicationConnection)
+    cursor = left.cursor()
+    name = "data_platform_public_notes"
+    cursor.start_replication(name, options={"proto_version": "1", "publication_names": name})
+    assert notes.execute("select active from pg_replication_slots") == [(True,)]
+    assert notes.load(NOTES).receipt.landed == 1
+    left.close()
     notes.agrees_with_database(NOTES)
 
 
