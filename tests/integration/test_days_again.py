@@ -58,5 +58,7 @@ def test_a_source_that_is_not_read_by_days_says_so(settings):
     class ByCursor:
         def offer(self, table, landed): ...
 
-    with pytest.raises(SourceError, match=r"its connector does not read by days\. Run it without a partition"):
+    with pytest.raises(
+        SourceError, match=r"its connector does not read by days\. Run it without a partition"
+    ):
         load(FACEBOOK_ADS, ByCursor(), lake_of(settings), 1_000, (FIRST, LAST))
