@@ -1,5 +1,6 @@
 """The shape of a declaration carries every source that the company has, not only those landed so far."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -8,7 +9,6 @@ import pytest
 from data_platform.declarations import (
     BINARY,
     DAILY,
-    DATE,
     DECIMAL,
     DOUBLE,
     HOURLY,
@@ -21,6 +21,8 @@ from data_platform.declarations import (
     TIMESTAMP,
     WARN,
     Column,
+    DeclarationError,
+    Entries,
     Erase,
     Mask,
     Normalise,
@@ -37,7 +39,16 @@ from data_platform.declarations import (
 )
 from data_platform.lake.schema import arrow_type, bronze_schema
 from data_platform.silver.rules import condition
-from data_platform.sources import clevertap, facebook, google, mysql, postgres, salesforce, snowflake
+from data_platform.sources import (
+    clevertap,
+    facebook,
+    google,
+    mysql,
+    postgres,
+    rest_api,
+    salesforce,
+    snowflake,
+)
 from data_platform.sources.catalogue import TABLES, table_named
 
 MONEY = DECIMAL(18, 2)
@@ -55,28 +66,6 @@ def key(name: str, personal: Personal | None = None, type_=STRING) -> Column:
     return Column(name, type_, required=True, personal=personal)
 
 
-APPFLOW = declared(
-    "appflow",
-    "accounts",
-    "raw/salesforce/Account/",
-    ("Id",),
-    *salesforce.ACCOUNTS.columns,
-    load=Snapshot(prefix="raw/salesforce/Account/"),
-    every=ON_CHANGE,
-    keep_for=years(1),
-    restricted=True,
-)
-EXCHANGE_RATES = declared(
-    "api",
-    "exchange_rates",
-    "raw/api-data/exchange_rates/",
-    ("currency", "date"),
-    key("currency"),
-    key("date", type_=DATE),
-    Column("rate", DECIMAL(18, 8), rule=at_least(0)),
-    load=Snapshot(prefix="raw/api-data/exchange_rates/"),
-    keep_for=years(10),
-)
 USER_EVENTS = declared(
     "kafka",
     "user_events",
@@ -174,7 +163,7 @@ CAMPAIGN_INFO = declared(
 )
 SKETCHES = catalogue(
     salesforce.TABLES,
-    (APPFLOW, EXCHANGE_RATES),
+    rest_api.TABLES,
     snowflake.TABLES,
     (USER_EVENTS, ORDER_EVENTS, INVENTORY_UPDATES, CARD_TRANSACTIONS, USER_CAMPAIGN, CAMPAIGN_INFO),
     facebook.TABLES,
@@ -246,3 +235,18 @@ def test_what_the_company_promises_of_salesforce_is_declared():
         "contacts": (DAILY, years(7), ("Id",)),
     }
     assert all(table.restricted for table in salesforce.TABLES)
+
+
+def test_a_table_that_files_hold_as_well_says_where_and_a_wrong_place_is_refused():
+    prefixes = {table.reads: table.files.prefix for table in salesforce.TABLES}
+    assert prefixes == {
+        name: f"raw/salesforce/{name}/" for name in ("Lead", "Opportunity", "Account", "Contact")
+    }
+    with pytest.raises(DeclarationError, match=r"must be a folder below LANDING_URI"):
+        Snapshot(prefix="raw/salesforce/Account")
+    with pytest.raises(DeclarationError, match=r"its mark of deletion 'Deleted' is not a column"):
+        replace(salesforce.ACCOUNTS, files=Snapshot(prefix="raw/x/", deleted="Deleted"))
+    with pytest.raises(DeclarationError, match=r"its entry 'name' is not a column"):
+        replace(
+            rest_api.EXCHANGE_RATES, load=Snapshot(prefix="raw/x/", entries=Entries("rates", "name", "rate"))
+        )
