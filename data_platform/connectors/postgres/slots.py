@@ -22,7 +22,8 @@ PUBLISHED = (
     "where p.pubname = %s and r.prrelid = to_regclass(%s)"
 )
 STATE = (
-    "select wal_status, confirmed_flush_lsn - '0/0', plugin from pg_replication_slots where slot_name = %s"
+    "select wal_status, confirmed_flush_lsn - '0/0', plugin, "
+    "pg_current_wal_flush_lsn() - '0/0' from pg_replication_slots where slot_name = %s"
 )
 
 
@@ -71,13 +72,15 @@ class Slot:
         found = rows_of(self.session, STATE, [self.name])
         if not found:
             return f"the replication slot {self.name} is gone"
-        ((status, confirmed, plugin),) = found
+        ((status, confirmed, plugin, written),) = found
         if status == "lost" or confirmed is None:
             return f"the server has given up the replication slot {self.name}: too much WAL had to be kept for it"
         if plugin != "pgoutput":
             return f"the replication slot {self.name} is another program's ({plugin})"
         if confirmed > position:
             return f"the replication slot {self.name} stands beyond the table's position"
+        if written < position:
+            return "the server's WAL ends before the table's position (an older state of it was restored)"
         if not self._is_published():
             return f"the publication {self.name} does not hold {self.table.reads} any more"
         return None

@@ -203,6 +203,15 @@ def test_a_slot_that_was_moved_on_by_another_is_noticed(notes):
     notes.agrees_with_database(NOTES)
 
 
+def test_a_server_that_was_put_back_to_an_older_state_is_noticed(notes):
+    position = notes.load(NOTES).position
+    notes.lake.bronze(NOTES).set_position({**position, "lsn": "FFFF/0"})
+    notes.execute("update notes set title = 'older' where id = 1; delete from notes where id = 2")
+    loaded = notes.load(NOTES)
+    assert any("an older state" in note for note in loaded.notes)
+    notes.agrees_with_database(NOTES)
+
+
 def test_a_second_load_at_once_is_refused_and_the_first_goes_on(notes):
     held = LandedTable(NOTES, notes.lake.bronze(NOTES))
     reading = notes.connector().offer(NOTES, held).parts
