@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,6 +45,12 @@ def raw(server, world):
 @pytest.fixture
 def bronze(raw, lake):
     return Bronze(raw, lake)
+
+
+@pytest.fixture
+def unfilled(server, lake):
+    """For what goes wrong before any table is looked at."""
+    return Bronze(SimpleNamespace(server=server), lake)
 
 
 class Bronze:
@@ -272,21 +279,21 @@ def test_a_session_says_its_warehouse_role_and_what_it_is_for(bronze):
     ],
     ids=["password", "token", "key", "nothing", "account", "port"],
 )
-def test_what_is_wrong_with_the_login_is_said_without_its_secret(bronze, login, settings, error, says):
+def test_what_is_wrong_with_the_login_is_said_without_its_secret(unfilled, login, settings, error, says):
     with pytest.raises(error, match=says) as raised:
-        bronze.load(connector=bronze.connector(login, **settings))
+        unfilled.load(connector=unfilled.connector(login, **settings))
     assert "s3cret" not in str(raised.value)
-    assert bronze.raw.server.password not in str(raised.value)
+    assert unfilled.raw.server.password not in str(raised.value)
 
 
-def test_a_wrong_client_secret_is_a_refused_login(bronze):
+def test_a_wrong_client_secret_is_a_refused_login(unfilled):
     login = {
         "SNOWFLAKE_OAUTH_CLIENT_ID": "etl-client",
         "SNOWFLAKE_OAUTH_CLIENT_SECRET": "s3cret",
-        "SNOWFLAKE_OAUTH_TOKEN_URL": bronze.raw.server.token_url,
+        "SNOWFLAKE_OAUTH_TOKEN_URL": unfilled.raw.server.token_url,
     }
     with pytest.raises(CredentialsRefused, match="SNOWFLAKE_OAUTH_CLIENT_SECRET") as raised:
-        bronze.load(connector=bronze.connector(login))
+        unfilled.load(connector=unfilled.connector(login))
     assert "s3cret" not in str(raised.value)
 
 
