@@ -10,7 +10,26 @@ from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 
 # A developer's own settings must not reach into the tests.
-PREFIXES = ("DATA_PLATFORM_", "LAKE_", "SPARK_", "WAREHOUSE", "SALESFORCE_", "AWS_", "DAGSTER_")
+PREFIXES = (
+    "APPFLOW_",
+    "AWS_",
+    "CLEVERTAP_",
+    "DAGSTER_",
+    "DATABASE_",
+    "DATA_PLATFORM_",
+    "EXCHANGE_",
+    "FACEBOOK_",
+    "GOOGLE_",
+    "LAKE_",
+    "LANDING_",
+    "MYSQL_",
+    "POSTGRES_",
+    "SALESFORCE_",
+    "SNOWFLAKE_",
+    "SPARK_",
+    "WAREHOUSE",
+    "WINDOW_",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
