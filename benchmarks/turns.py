@@ -19,7 +19,16 @@ from benchmarks.loads.job import Job
 CHECKOUT = Path(__file__).resolve().parent.parent
 OURS = sys.executable
 # A developer's own settings must not lead a load elsewhere.
-OWN_SETTINGS = ("AWS_", "DAGSTER_", "DATA_PLATFORM_", "LAKE_", "LANDING_", "SALESFORCE_", "SPARK_", "WAREHOUSE")
+OWN_SETTINGS = (
+    "AWS_",
+    "DAGSTER_",
+    "DATA_PLATFORM_",
+    "LAKE_",
+    "LANDING_",
+    "SALESFORCE_",
+    "SPARK_",
+    "WAREHOUSE",
+)
 PEERS = str(CHECKOUT / ".venv-bench" / "bin" / "python")
 
 

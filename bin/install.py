@@ -175,7 +175,7 @@ def databases() -> None:
     """The database servers of the sandbox: real ones, started as private ones by whoever runs it."""
     if shutil.which("mariadbd") is None and not Path("/usr/sbin/mariadbd").exists():
         apt_install(
-            ["mariadb-server"], "MariaDB", "install MariaDB 10.6 or later and put mariadbd on the PATH"
+            ["mariadb-server-core"], "MariaDB", "install MariaDB 10.6 or later and put mariadbd on the PATH"
         )
     if shutil.which("initdb") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         apt_install(["postgresql"], "PostgreSQL", "install PostgreSQL 14 or later and put initdb on the PATH")
