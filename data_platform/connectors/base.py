@@ -4,14 +4,14 @@ A connector fixes the end before it reads, yields Arrow batches in the declared 
 it has come. It writes nothing and remembers nothing: what it needs to know of earlier loads it asks of `Landed`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from data_platform.declarations import SourceTable
+from data_platform.declarations import DataType, SourceTable
 
 # How far a table's inputs have been read, as JSON; its shape is the connector's own.
 Position = Mapping[str, Any]
@@ -90,6 +90,29 @@ class Drift:
                 return f"{self.column} is declared, and the source shows it no longer; it lands as null"
             case _:
                 return f"{self.column} is declared {self.declared}, and the source now says {self.found}"
+
+
+class Found(Protocol):
+    """A column as a source describes it."""
+
+    @property
+    def says(self) -> str:
+        """Its type, in the source's words."""
+
+    def fits(self, declared: DataType) -> bool:
+        """Whether the declared type holds all of its values."""
+
+
+def drift_of(table: SourceTable, found: Mapping[str, Found], undeclared: Iterable[str]) -> list[Drift]:
+    """The declaration against the columns that the source describes, those that nobody declared first."""
+    drift = [Drift(name, "new", "", found[name].says) for name in undeclared]
+    for column in table.columns:
+        there = found.get(column.name)
+        if there is None:
+            drift.append(Drift(column.name, "lost", str(column.type), ""))
+        elif not there.fits(column.type):
+            drift.append(Drift(column.name, "type", str(column.type), there.says))
+    return drift
 
 
 @dataclass

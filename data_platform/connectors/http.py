@@ -6,6 +6,7 @@ answer with a response hook; a hook that raises `Unreadable` has the question as
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from data_platform.connectors.base import SourceError
@@ -43,6 +45,40 @@ class _WholeAnswers(HTTPAdapter):
         answer = super().send(request, **(options | {"stream": True}))
         answer._content = b"".join(answer.iter_content(None))
         return answer
+
+
+class BearerAuth(AuthBase):
+    """Puts a token on each request, and asks for a new one, once, when the source says that it has expired."""
+
+    def __init__(self) -> None:
+        self._renewing = threading.Lock()
+        self._token = ""
+
+    def login(self) -> None:
+        """Get a token. Its questions go by a session of their own: a login must not itself carry the token."""
+        raise NotImplementedError
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.register_hook("response", self._renew_where_expired)  # type: ignore[no-untyped-call]
+        return request
+
+    def _renew_where_expired(self, answer: requests.Response, **options: Any) -> requests.Response:
+        if answer.status_code != 401:
+            return answer
+        with self._renewing:
+            # Another thread may have renewed it since this request left.
+            if answer.request.headers["Authorization"] == f"Bearer {self._token}":
+                self.login()
+        # The connection can't be used again before its answer was read to the end.
+        _ = answer.content
+        answer.close()
+        again = answer.request.copy()
+        again.headers["Authorization"] = f"Bearer {self._token}"
+        renewed: requests.Response = answer.connection.send(again, **options)
+        renewed.request = again
+        renewed.history.append(answer)
+        return renewed
 
 
 class PatientSession(requests.Session):

@@ -58,6 +58,13 @@ class AskedTable(Protocol):
         """The key columns of every row that is there, in the declared types, some at a time."""
 
 
+def over_by(now: datetime, digits: int) -> datetime:
+    """The last moment before now that a cursor with so many digits of a second can tell apart: a cursor of whole
+    seconds still takes rows in for as long as its second lasts."""
+    cut = 10 ** (6 - min(6, digits))
+    return now.replace(microsecond=now.microsecond // cut * cut, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Reached:
     """Rows have been read up to `place`, in a load that ended before `until`; keys were compared at `compared_at`."""

@@ -21,6 +21,16 @@ class Merge:
     clauses: str
 
 
+def assigned(columns: Sequence[str]) -> str:
+    """What an `update set` says to take these columns from the incoming row."""
+    return ", ".join(f"t.`{name}` = s.`{name}`" for name in columns)
+
+
+def listed(prefix: str, columns: Sequence[str]) -> str:
+    """The columns, each with `s.` or nothing before it."""
+    return ", ".join(f"{prefix}`{name}`" for name in columns)
+
+
 def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
     """The table as it stood when `table` was opened."""
     return spark.read.format("delta").option("versionAsOf", table.version).load(table.uri)

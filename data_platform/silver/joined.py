@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import Column, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Merge, create, merge, read
+from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.step import ATTEMPTS, Refined, reached
@@ -135,14 +135,12 @@ def _counts(rows: DataFrame) -> dict[str, int]:
 def _clauses(table: Joined) -> str:
     """A key that no longer comes out keeps what it was last, marked; one that was never there is passed over."""
     columns = [*table.types, "_landed_at", "is_deleted", "_batch"]
-    assigned = ", ".join(f"t.`{name}` = s.`{name}`" for name in columns)
-    listed = ", ".join(f"`{name}`" for name in columns)
-    given = ", ".join(f"s.`{name}`" for name in columns)
     return f"""
         when matched and s.is_deleted and not t.is_deleted then
             update set t.is_deleted = true, t._batch = s._batch
-        when matched and not s.is_deleted then update set {assigned}
-        when not matched and not s.is_deleted then insert ({listed}) values ({given})
+        when matched and not s.is_deleted then update set {assigned(columns)}
+        when not matched and not s.is_deleted then insert ({listed("", columns)})
+            values ({listed("s.", columns)})
     """
 
 

@@ -1,7 +1,7 @@
 """One silver step of one source table: what landed since, conformed, judged and merged."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -12,7 +12,16 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Merge, add_columns, create, merge, missing_columns, read
+from data_platform.lake.merge import (
+    Merge,
+    add_columns,
+    assigned,
+    create,
+    listed,
+    merge,
+    missing_columns,
+    read,
+)
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.conformed import conform, cursor_of, newest, spark_type
 
@@ -177,9 +186,9 @@ def write_silver(
     marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
     newer = _newer(table)
     clauses = f"""
-        when matched and {newer} and s._bare then update set {_assigned(marks)}
-        when matched and {newer} then update set {_assigned(columns)}
-        when not matched then insert ({_listed("", columns)}) values ({_listed("s.", columns)})
+        when matched and {newer} and s._bare then update set {assigned(marks)}
+        when matched and {newer} then update set {assigned(columns)}
+        when not matched then insert ({listed("", columns)}) values ({listed("s.", columns)})
     """
     merge(spark, silver, rows, Merge(table.silver_key, clauses), note)
 
@@ -196,9 +205,9 @@ def keep_back(
     newer = _newer(table)
     clauses = f"""
         when matched and {newer} and size(s._reasons) = 0 then delete
-        when matched and {newer} then update set {_assigned(rows.columns)}
-        when not matched and size(s._reasons) > 0 then insert ({_listed("", rows.columns)})
-            values ({_listed("s.", rows.columns)})
+        when matched and {newer} then update set {assigned(rows.columns)}
+        when not matched and size(s._reasons) > 0 then insert ({listed("", rows.columns)})
+            values ({listed("s.", rows.columns)})
     """
     merge(spark, quarantine, rows, Merge(table.silver_key, clauses), note)
 
@@ -219,11 +228,3 @@ def _newer(table: SourceTable) -> str:
         for place, name in enumerate(order)
     ]
     return f"not coalesce({' or '.join(f'({case})' for case in older)}, false)"
-
-
-def _assigned(columns: Sequence[str]) -> str:
-    return ", ".join(f"t.`{name}` = s.`{name}`" for name in columns)
-
-
-def _listed(prefix: str, columns: Sequence[str]) -> str:
-    return ", ".join(f"{prefix}`{name}`" for name in columns)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Drift, Landed, Offer, SourceError
 from data_platform.connectors.columnar import rows_from_columns
-from data_platform.connectors.incremental import Span, by_moment, incremental_offer
+from data_platform.connectors.incremental import Span, by_moment, incremental_offer, over_by
 from data_platform.connectors.keyset import Dialect
 from data_platform.connectors.mysql.database import Database
 from data_platform.connectors.mysql.describe import Described, Field, quoted
@@ -46,11 +46,8 @@ class Asked:
         return f"MySQL {self.table.reads}"
 
     def now(self) -> datetime:
-        # A cursor of whole seconds still takes rows in for as long as its second lasts.
-        fraction = self.described.fields[self.cursor].fraction
         ((now,),) = self.database.ask("select utc_timestamp(6)")
-        cut = 10 ** (6 - fraction)
-        return now.replace(microsecond=now.microsecond // cut * cut, tzinfo=UTC)  # type: ignore[no-any-return]
+        return over_by(now, self.described.fields[self.cursor].fraction)
 
     def count(self, span: Span) -> int:
         ((count,),) = self.database.ask(

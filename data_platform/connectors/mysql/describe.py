@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from data_platform.connectors.base import Drift, SourceError
+from data_platform.connectors.base import Drift, SourceError, drift_of
 from data_platform.declarations import DataType, SourceTable
 
 _INTEGERS: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
@@ -82,14 +82,7 @@ class Described:
         return ", ".join(field.selected for field in asked)
 
     def drift(self) -> list[Drift]:
-        found = [Drift(name, "new", "", self.fields[name].says) for name in self.undeclared]
-        for column in self._table.columns:
-            field = self.fields.get(column.name)
-            if field is None:
-                found.append(Drift(column.name, "lost", str(column.type), ""))
-            elif not field.fits(column.type):
-                found.append(Drift(column.name, "type", str(column.type), field.says))
-        return found
+        return drift_of(self._table, self.fields, self.undeclared)
 
 
 def quoted(name: str) -> str:

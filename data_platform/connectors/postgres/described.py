@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from data_platform.connectors.base import Drift, SourceError
+from data_platform.connectors.base import Drift, SourceError, drift_of
 from data_platform.connectors.postgres.session import quoted, rows_of
 from data_platform.declarations import DataType, SourceTable
 
@@ -49,7 +49,12 @@ class Found:
 
     name: str
     type: str
-    written: str
+    says: str
+
+    def fits(self, declared: DataType) -> bool:
+        if declared.kind == "list":
+            return self.type.startswith("_")
+        return declared.kind in FITTING.get(self.type, ()) or declared.kind in ("string", "json")
 
 
 @dataclass(frozen=True)
@@ -87,23 +92,8 @@ class Described:
         return {column.name: column for column in self.found}
 
     def drift(self) -> list[Drift]:
-        declared = self.table.by_name
-        new = [Drift(c.name, "new", "", c.written) for c in self.found if c.name not in declared]
-        lost = [
-            Drift(c.name, "lost", str(c.type), "") for c in self.table.columns if c.name not in self.by_name
-        ]
-        changed = [
-            Drift(column.name, "type", str(column.type), found.written)
-            for column in self.table.columns
-            if (found := self.by_name.get(column.name)) and not fits(found.type, column.type)
-        ]
-        return [*new, *lost, *changed]
-
-
-def fits(found: str, declared: DataType) -> bool:
-    if declared.kind == "list":
-        return found.startswith("_")
-    return declared.kind in FITTING.get(found, ()) or declared.kind in ("string", "json")
+        undeclared = [name for name in self.by_name if name not in self.table.by_name]
+        return drift_of(self.table, self.by_name, undeclared)
 
 
 def qualified(table: SourceTable) -> str:

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import threading
 import time
 from typing import Any, Final
 
@@ -12,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
-from requests.auth import AuthBase
 
 from data_platform.connectors.base import CredentialsRefused, SourceError
+from data_platform.connectors.http import BearerAuth
 from data_platform.settings import Settings
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -34,21 +33,14 @@ _GRANT_TO_CHECK: Final = {
 }
 
 
-class SalesforceAuth(AuthBase):
-    """Puts our token on a request, and asks for a new one, once, when the vendor says that it has expired."""
+class SalesforceAuth(BearerAuth):
+    """Logs in by the grant that the settings choose."""
 
     def __init__(self, settings: Settings, session: requests.Session) -> None:
+        super().__init__()
         self._settings = settings
-        # A session of its own: a login must not itself carry the token.
         self._session = session
-        self._renewing = threading.Lock()
-        self._token = ""
         self.instance_url = ""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        request.register_hook("response", self._renew_where_expired)  # type: ignore[no-untyped-call]
-        return request
 
     def login(self) -> None:
         if not self._settings.salesforce_login_url:
@@ -70,23 +62,6 @@ class SalesforceAuth(AuthBase):
                 "with neither a token nor a reason. Check SALESFORCE_LOGIN_URL"
             )
         raise CredentialsRefused(_refusal(str(said["error"]), form["grant_type"], login_url))
-
-    def _renew_where_expired(self, answer: requests.Response, **options: Any) -> requests.Response:
-        if answer.status_code != 401:
-            return answer
-        with self._renewing:
-            # Another thread may have renewed it since this request left.
-            if answer.request.headers["Authorization"] == f"Bearer {self._token}":
-                self.login()
-        # The connection can't be used again before its answer was read to the end.
-        _ = answer.content
-        answer.close()
-        again = answer.request.copy()
-        again.headers["Authorization"] = f"Bearer {self._token}"
-        renewed: requests.Response = answer.connection.send(again, **options)
-        renewed.request = again
-        renewed.history.append(answer)
-        return renewed
 
 
 def _grant(settings: Settings) -> dict[str, str]:

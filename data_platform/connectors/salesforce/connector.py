@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_platform.connectors.base import Batch, Landed, Offer, Part, Position, SourceError
-from data_platform.connectors.records import Rows
+from data_platform.connectors.keys import gone_keys
+from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.connectors.salesforce.api import Org
 from data_platform.connectors.salesforce.bulk import read_bulk
-from data_platform.connectors.salesforce.deletions import Gone, gone_since, missing_keys
+from data_platform.connectors.salesforce.deletions import Gone, gone_since
 from data_platform.connectors.salesforce.describe import DELETED, Described
 from data_platform.connectors.salesforce.position import Reached
 from data_platform.connectors.salesforce.rest import last_place, read_rest
@@ -116,8 +117,9 @@ class _Load:
             live = self._question([self.key, self.load.cursor])
             live = replace(live, only=is_live(self.described.marks_deleted))
             count = self.org.count(live.count)
-            missing = missing_keys(self._read(live, count), self.key, self.landed)
-            dates, way = self.gone.among(missing), "comparing keys"
+            there = (rows.columns for rows in self._read(live, count))
+            missing = gone_keys(self.table, self.landed, there).column(self.key)
+            dates, way = self.gone.among(missing.to_pylist()), "comparing keys"
         if dates:
             batch = self._tombstones(dates, way)
             yield Part(
@@ -174,17 +176,8 @@ class _Load:
         return read_rest(self.org, question, columns, undeclared)
 
     def _bronze(self, rows: Rows, way: str) -> pa.RecordBatch:
-        """The rows in the table's bronze columns; a column that the source no longer has is null."""
-        schema = connector_schema(self.table)
         origin = f"{self.table.reads} via {way} v{self.org.version}"
-        said = {"_op": _op(rows), "_origin": pa.repeat(origin, len(rows)), "_rescued": rows.rescued}
-        columns = [
-            said[field.name]
-            if field.name in said
-            else rows.columns.get(field.name, pa.nulls(len(rows), field.type))
-            for field in schema
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=schema)
+        return bronze_rows(self.table, rows, op=_op(rows), origin=origin)
 
 
 def _op(rows: Rows) -> pa.Array:

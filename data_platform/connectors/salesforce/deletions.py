@@ -4,15 +4,12 @@ A query shows what lies in the recycle bin. What was deleted past the bin, or em
 getDeleted for some days; where that does not reach back to our last load, keys are compared.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.connectors.base import Landed
-from data_platform.connectors.records import Rows
 from data_platform.connectors.salesforce.api import Org, Refused
 from data_platform.connectors.salesforce.soql import moment
 
@@ -75,12 +72,3 @@ def _to_compare(end: datetime, told: str) -> Gone:
     return Gone(
         end, compare=True, note=f"{told}, so the keys that we hold were compared with those that are there"
     )
-
-
-def missing_keys(live: Iterator[Rows], key: str, landed: Landed) -> list[str]:
-    """The keys that we hold as alive and the source does not."""
-    # What the lake is asked comes as views of strings, which Arrow compares with nothing.
-    held = landed.live_keys().column(key).cast(pa.string())
-    there = pa.chunked_array([rows.columns[key] for rows in live], pa.string())
-    missing: list[str] = held.filter(pc.invert(pc.is_in(held, value_set=there))).to_pylist()
-    return missing

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from data_platform.connectors.base import Drift, SourceError
+from data_platform.connectors.base import Drift, SourceError, drift_of
 from data_platform.declarations import BOOLEAN, Column, DataType, Incremental, SourceTable
 
 DELETED: Final = "IsDeleted"
@@ -76,14 +76,7 @@ class Described:
         return [part for part in self.fields.values() if part.compound == compound and part.name != compound]
 
     def drift(self) -> list[Drift]:
-        found = [Drift(field.name, "new", "", field.says) for field in self.undeclared]
-        for column in self._table.columns:
-            field = self.fields.get(column.name)
-            if field is None:
-                found.append(Drift(column.name, "lost", str(column.type), ""))
-            elif not field.fits(column.type):
-                found.append(Drift(column.name, "type", str(column.type), field.says))
-        return found
+        return drift_of(self._table, self.fields, [field.name for field in self.undeclared])
 
     def _columns(self) -> list[Column]:
         """What is read into columns: the declared ones that are there, and the mark of deletion."""

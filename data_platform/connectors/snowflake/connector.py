@@ -10,7 +10,7 @@ import pyarrow as pa
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Drift, Landed, Offer, Part
 from data_platform.connectors.columnar import rows_from_columns
-from data_platform.connectors.incremental import Span, by_moment, incremental_offer
+from data_platform.connectors.incremental import Span, by_moment, incremental_offer, over_by
 from data_platform.connectors.keyset import Dialect
 from data_platform.connectors.records import Rows
 from data_platform.connectors.snowflake.describe import Described, quoted
@@ -58,10 +58,7 @@ class Asked:
 
     def now(self) -> datetime:
         ((now,),) = self.session.ask("select sysdate()")
-        # A cursor of whole seconds still takes rows in for as long as its second lasts.
-        fraction = min(6, self.described.fields[by_moment(self.table).cursor].scale)
-        cut = 10 ** (6 - fraction)
-        return now.replace(microsecond=now.microsecond // cut * cut, tzinfo=UTC)  # type: ignore[no-any-return]
+        return over_by(now, self.described.fields[by_moment(self.table).cursor].scale)
 
     def count(self, span: Span) -> int:
         within = self.dialect.within(self.table, span)

@@ -10,7 +10,7 @@ from typing import Final
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata
 
-from data_platform.connectors.base import Drift, SourceError
+from data_platform.connectors.base import Drift, SourceError, drift_of
 from data_platform.declarations import DataType, SourceTable
 
 # The declared kinds that hold a type of Snowflake's without loss; every type that is not named is text.
@@ -77,14 +77,7 @@ class Described:
         return ", ".join(field.selected for field in self.fields.values())
 
     def drift(self) -> list[Drift]:
-        found = [Drift(name, "new", "", self.fields[name].says) for name in self.undeclared]
-        for column in self._table.columns:
-            field = self.fields.get(column.name)
-            if field is None:
-                found.append(Drift(column.name, "lost", str(column.type), ""))
-            elif not field.fits(column.type):
-                found.append(Drift(column.name, "type", str(column.type), field.says))
-        return found
+        return drift_of(self._table, self.fields, self.undeclared)
 
 
 def _field(column: ResultMetadata, name: str) -> Field:
