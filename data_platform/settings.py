@@ -138,6 +138,17 @@ class Settings(BaseSettings):
     clevertap_passcode: SecretStr | None = None
     # In which the account's days begin and its events are stamped; the vendor's API does not say.
     clevertap_time_zone: str = "UTC"
+    # Where silver is loaded out to; a target that has no address has no assets. libpq's own form, as POSTGRES_DSN.
+    served_postgres_dsn: SecretStr | None = None
+    redshift_host: str | None = None
+    redshift_port: int = 5439
+    redshift_database: str | None = None
+    redshift_username: str | None = None
+    redshift_password: SecretStr | None = None
+    # By which Redshift reads what is staged; unset, the role that is the cluster's default.
+    redshift_iam_role: str | None = None
+    # Where Parquet is put for COPY: s3://bucket/prefix, in the cluster's region.
+    redshift_staging_uri: str | None = None
     # How far back the first load of a table that is read by days begins.
     window_history: timedelta = timedelta(days=90)
     # How long a run waits, in sum, for a throttled or computing source before it ends and leaves the rest to the next.
