@@ -3,7 +3,16 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import change_crm, definitions, landing, quiet, salesforce_bulk, salesforce_rest
+from benchmarks import (
+    change_crm,
+    definitions,
+    landing,
+    mysql,
+    postgres,
+    quiet,
+    salesforce_bulk,
+    salesforce_rest,
+)
 from benchmarks.result import Result
 
 BENCHMARKS: dict[str, Callable[[], Result]] = {
@@ -11,6 +20,8 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "salesforce-bulk": salesforce_bulk.measure,
     "quiet": quiet.measure,
     "change-crm": change_crm.measure,
+    "postgres": postgres.measure,
+    "mysql": mysql.measure,
     "landing": landing.measure,
     "definitions": definitions.measure,
 }

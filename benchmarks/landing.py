@@ -69,7 +69,7 @@ def platform(zone: LandingFolder) -> Side:
     chosen = {"SALESFORCE_ROUTES": '{"accounts": "appflow"}'}
     return Side(
         "platform",
-        "landed_files",
+        "bronze",
         lands_in="lake/bronze/salesforce/accounts",
         settings=zone.settings() | chosen,
     )

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,15 +20,28 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 OURS = sys.executable
 # A developer's own settings must not lead a load elsewhere.
 OWN_SETTINGS = (
+    "APPFLOW_",
     "AWS_",
+    "CLEVERTAP_",
+    "COMMIT_",
     "DAGSTER_",
+    "DATABASE_",
     "DATA_PLATFORM_",
+    "FACEBOOK_",
+    "GOOGLE_",
+    "HTTP_",
     "LAKE_",
     "LANDING_",
+    "MYSQL_",
+    "POSTGRES_",
     "SALESFORCE_",
+    "SNOWFLAKE_",
     "SPARK_",
     "WAREHOUSE",
+    "WINDOW_",
 )
+# What is landed is compared with the truth; what a check has seen of it is told with the run.
+Check = Callable[[Path], Mapping[str, Any] | None]
 PEERS = str(CHECKOUT / ".venv-bench" / "bin" / "python")
 
 
@@ -56,13 +69,12 @@ class Side:
     lands_in: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, job: Job, check: Callable[[Path], None] | None = None) -> Run:
+    def run(self, job: Job, check: Check | None = None) -> Run:
         """Load into an empty folder, and check what landed there."""
         with empty_folder() as folder:
             done = start(self, job, folder)
-            if check and self.lands_in:
-                check(folder / self.lands_in)
-            return done
+            seen = check(folder / self.lands_in) if check and self.lands_in else None
+            return replace(done, details={**done.details, **(seen or {})})
 
 
 @contextmanager
@@ -96,7 +108,7 @@ def start(side: Side, job: Job, folder: Path) -> Run:
 
 
 def take_turns(
-    sides: Sequence[Side], job: Job, rounds: int, check: Callable[[Path], None] | None = None
+    sides: Sequence[Side], job: Job, rounds: int, check: Check | None = None
 ) -> dict[str, list[Run]]:
     """Every side once a round; a round before the first fills the caches of disk and server for all."""
     runs: dict[str, list[Run]] = {side.name: [] for side in sides}

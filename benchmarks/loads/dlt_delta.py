@@ -1,7 +1,9 @@
-"""How dlt is set up for both peers: into Delta below a folder, with the fastest settings found."""
+"""How dlt is set up for all peers: into Delta below a folder, with the fastest settings found."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dlt
@@ -22,8 +24,8 @@ SETTINGS = {
 }
 
 
-def land(resource: Any, job: Job) -> None:
-    os.environ.update(SETTINGS)
+def land(resource: Any, job: Job, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    os.environ.update({**SETTINGS, **settings})
     pipeline = dlt.pipeline(
         "benchmark",
         pipelines_dir=str(Path(job.folder) / "pipelines"),
