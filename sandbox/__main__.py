@@ -1,6 +1,8 @@
 """The sandbox's commands: `python -m sandbox up | down | status | advance | misbehave`."""
 
 import json
+import shutil
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +11,7 @@ from rich.table import Table
 
 from sandbox import processes
 from sandbox.processes import SandboxError
-from sandbox.state import State, environment_file
+from sandbox.state import ADDRESSES, SYSTEM_NAMES, State, environment_file, folder
 
 app = typer.Typer(help="Servers on this machine that stand in for the vendors.", no_args_is_help=True)
 console = Console()
@@ -20,27 +22,54 @@ def up(
     scale: Annotated[float | None, typer.Option(help="Times the usual company of 5,000 leads.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed is another company.")] = None,
     leads: Annotated[int | None, typer.Option(help="How many leads, whatever the scale.")] = None,
+    systems: Annotated[
+        str | None,
+        typer.Option(help="Which to serve beside Salesforce, as postgres,mysql; all unless said, or none."),
+    ] = None,
 ) -> None:
     """Start the servers, or say that they run. The company is the one before, unless another is asked for."""
     asked: dict[str, Any] = {
         name: value
-        for name, value in (("scale", scale), ("seed", seed), ("leads", leads))
+        for name, value in (
+            ("scale", scale),
+            ("seed", seed),
+            ("leads", leads),
+            ("systems", _named(systems) if systems else None),
+        )
         if value is not None
     }
     state = State.load()
     is_same = state is not None and all(getattr(state, name) == value for name, value in asked.items())
     if state and processes.running(state):
         if not is_same:
-            raise SandboxError("the sandbox is up with another company; `data-platform sandbox down` first")
+            raise SandboxError(
+                "the sandbox is up with another company or other systems; `data-platform sandbox down` first"
+            )
         console.print(f"The sandbox is up already; its addresses are in {environment_file()}", soft_wrap=True)
         return
     if state is None:
         state = State(**asked)
     elif not is_same:
-        state = State(**asked, port=state.port, authority=state.authority, credentials=state.credentials)
+        state = _with_another_company(state, asked)
     state.save()
     processes.start(state)
     console.print(f"The sandbox is up; its addresses are in {environment_file()}", soft_wrap=True)
+
+
+def _named(systems: str) -> list[str]:
+    chosen = [] if systems == "none" else [name.strip() for name in systems.split(",")]
+    if unknown := sorted(set(chosen) - set(SYSTEM_NAMES)):
+        raise SandboxError(f"there is no system {', '.join(unknown)}; there are {', '.join(SYSTEM_NAMES)}")
+    return chosen
+
+
+def _with_another_company(state: State, asked: dict[str, Any]) -> State:
+    """Other systems of the same company keep its day; another company begins anew, at the same addresses."""
+    if set(asked) == {"systems"}:
+        return replace(state, **asked)
+    for name in SYSTEM_NAMES:
+        shutil.rmtree(folder() / name, ignore_errors=True)
+    return replace(State(**asked), **{name: getattr(state, name) for name in ADDRESSES})
 
 
 @app.command()
@@ -63,7 +92,9 @@ def status() -> None:
         console.print("The sandbox is not up; start it with `data-platform sandbox up`.")
         raise typer.Exit(1)
     table = Table(show_header=False)
-    table.add_row("Salesforce", f"https://127.0.0.1:{state.port}")
+    table.add_row("salesforce", f"https://127.0.0.1:{state.port}")
+    for name, address in told["systems"].items():
+        table.add_row(name, address)
     table.add_row("company", f"seed {state.seed}, day {told['day']}, {told['clock']}")
     table.add_row("calls today", told["calls"])
     table.add_row("misbehaviours to come", str(told["misbehaviours to come"]))

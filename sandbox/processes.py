@@ -16,8 +16,10 @@ from typing import Any
 
 from sandbox.state import State, log_file
 
-STARTS_WITHIN = 120.0
-STOPS_WITHIN = 10.0
+STARTS_WITHIN = 180.0
+STOPS_WITHIN = 30.0
+# A hundred days take minutes.
+ANSWERS_WITHIN = 600.0
 
 
 class SandboxError(Exception):
@@ -27,7 +29,7 @@ class SandboxError(Exception):
 def ask(state: State, command: str, **arguments: Any) -> Any:
     """Sends a command to the running server and returns its answer."""
     trusted = ssl.create_default_context(cafile=state.authority)
-    connection = http.client.HTTPSConnection("127.0.0.1", state.port, context=trusted, timeout=60)
+    connection = http.client.HTTPSConnection("127.0.0.1", state.port, context=trusted, timeout=ANSWERS_WITHIN)
     try:
         connection.request("POST", f"/_sandbox/{command}", json.dumps(arguments))
         response = connection.getresponse()
@@ -51,7 +53,7 @@ def running(state: State | None) -> dict[str, Any] | None:
 
 
 def start(state: State) -> State:
-    """Starts the server in a process of its own and waits until it answers."""
+    """Starts the servers in a process of its own and waits until it answers."""
     state.with_(process=0)
     log = log_file()
     with log.open("w") as output:
@@ -69,14 +71,19 @@ def start(state: State) -> State:
         if current and current.process == process.pid and running(current):
             return current
         if process.poll() is not None:
-            raise SandboxError(f"the Salesforce server ended with code {process.returncode}; {log} says why")
+            raise SandboxError(f"the sandbox did not start: {_last_words(log)}; all of it is in {log}")
         time.sleep(0.05)
     process.terminate()
-    raise SandboxError(f"the Salesforce server did not answer within {STARTS_WITHIN:.0f} s; see {log}")
+    raise SandboxError(f"the sandbox did not answer within {STARTS_WITHIN:.0f} s; see {log}")
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text().strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def stop(state: State) -> None:
-    """Ends the server's process and waits for it."""
+    """Ends the servers' process and waits for it."""
     os.kill(state.process, signal.SIGTERM)
     deadline = time.monotonic() + STOPS_WITHIN
     while running(state):

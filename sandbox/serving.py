@@ -3,28 +3,46 @@
 import gc
 import os
 import signal
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event
 
 from sandbox.salesforce.oauth import Credentials
 from sandbox.salesforce.server import SalesforceServer
 from sandbox.state import State, environment_file, folder, write_private
+from sandbox.systems import SYSTEMS, Place, Served
 from sandbox.world.company import Sizes, World
 
 
 def serve(state: State) -> None:
     """Until the process is told to end."""
-    # Held off in every thread, so that the wait below gets them.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    with at_its_port(company(state), state) as server:
-        settings = "".join(f"{name}={value}\n" for name, value in server.settings().items())
-        write_private(environment_file(), settings)
+    ends = Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda *_: ends.set())
+    world = company(state)
+    with ExitStack() as stack:
+        places = {name: Place(folder() / name, state.kept.get(name, {})) for name in _chosen(state)}
+        others = opened(stack, world, places)
+        server = stack.enter_context(at_its_port(world, state))
+        server.control.others = others
+        known = [server.settings(), *(other.settings for other in others.values())]
+        lines = (f"{name}={value}\n" for settings in known for name, value in settings.items())
+        write_private(environment_file(), "".join(lines))
         state.with_(
             port=server.port,
             process=os.getpid(),
             authority=str(server.ca_file),
             credentials=server.credentials.kept(),
+            kept=state.kept | {name: place.kept for name, place in places.items()},
         )
-        signal.sigwait(ends)
+        # The signal may meet another thread, which does not wake this one.
+        while not ends.wait(0.5):
+            pass
+
+
+def _chosen(state: State) -> list[str]:
+    return list(SYSTEMS) if state.systems is None else state.systems
 
 
 def company(state: State) -> World:
@@ -34,6 +52,16 @@ def company(state: State) -> World:
     # A company of a million rows need not be looked through for garbage again and again.
     gc.freeze()
     return world
+
+
+def opened(stack: ExitStack, world: World, places: Mapping[str, Place]) -> dict[str, Served]:
+    """All of them at once: each waits for a process of its own. Those that did open are closed where one did not."""
+    with ThreadPoolExecutor(len(SYSTEMS)) as openers:
+        opening = {
+            name: openers.submit(stack.enter_context, SYSTEMS[name](world, place))
+            for name, place in places.items()
+        }
+    return {name: each.result() for name, each in opening.items()}
 
 
 def at_its_port(world: World, state: State) -> SalesforceServer:

@@ -8,6 +8,11 @@ from typing import Any
 
 from data_platform.settings import home_folder
 
+# What is served beside Salesforce; systems.py serves it.
+SYSTEM_NAMES = ("postgres", "mysql", "snowflake", "facebook", "google", "clevertap", "landing")
+# What of the state says where the servers listen and how one logs in there.
+ADDRESSES = ("port", "authority", "credentials", "kept")
+
 
 def folder() -> Path:
     return home_folder() / "sandbox"
@@ -19,7 +24,7 @@ def environment_file() -> Path:
 
 
 def log_file() -> Path:
-    return folder() / "salesforce.log"
+    return folder() / "sandbox.log"
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,15 @@ class State:
     seed: int = 2026
     scale: float = 1.0
     leads: int | None = None
+    # Which systems are served beside Salesforce; None is all of them.
+    systems: list[str] | None = None
     day: int = 0
     port: int = 0
     process: int = 0
     authority: str = ""
     credentials: dict[str, str] = field(default_factory=dict)
+    # The ports and secrets of the systems beside Salesforce.
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> "State | None":

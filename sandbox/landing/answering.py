@@ -1,4 +1,4 @@
-"""A small server on a free port whose answers are a function's: what AppFlow and the rates' API stand on."""
+"""A small server whose answers are a function's: what AppFlow and the rates' API stand on."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,9 +10,9 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class AnsweringServer:
-    """`answer(method, path, body)` says what comes back."""
+    """`answer(method, path, body)` says what comes back. On a free port, unless one is named."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ class AnsweringServer:
 
             do_GET = do_POST = do_PUT = do_HEAD = _respond  # noqa: N815 - the library's names
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:

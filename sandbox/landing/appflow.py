@@ -13,8 +13,8 @@ class AppFlowServer(AnsweringServer):
     A run is in progress until its records have been asked for so many times; one that is told to fail ends as Error.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(port)
         self.flows: dict[str, Callable[[], int]] = {}
         self.failing: dict[str, str] = {}
         self.looks_until_done = 2

@@ -39,15 +39,15 @@ NEW, CHANGED, DELETED = 0.01, 0.01, 0.001
 
 
 class Application:
-    """The application, and the truth of what it has written."""
+    """The application, and the truth of what it has written: from nothing, or what the server holds already."""
 
-    def __init__(self, server: MySQLServer, world: World) -> None:
+    def __init__(self, server: MySQLServer, world: World, held: Subscriptions | None = None) -> None:
         self.server = server
         self.world = world
-        self.day = 0
-        server.execute(TABLE)
-        self.subscriptions = Subscriptions(world, self.now())
-        self.insert(self.subscriptions.rows.values())
+        self.subscriptions = held or Subscriptions(world, self.now())
+        if held is None:
+            server.execute(TABLE)
+            self.insert(self.truth().values())
 
     def now(self) -> datetime:
         """The moment that a change made now is stamped with."""
@@ -60,14 +60,14 @@ class Application:
 
     def advance(self) -> dict[str, int]:
         """A day goes by; returns how many rows were made, changed and deleted."""
-        self.day += 1
-        count, now = len(self.truth()), self.now()
+        self.subscriptions.day += 1
+        day, count, now = self.subscriptions.day, len(self.truth()), self.now()
         contacts = self.world.truth("contacts")[: max(1, round(count * NEW))]
         made = self.subscriptions.start(contacts, now - timedelta(days=1), now)
         self.insert([row | {"updated_at": now} for row in made])
-        chosen = self.subscriptions.pick(self.day, max(1, round(count * CHANGED)))
-        self.update(chosen, price=Decimal(self.day) + Decimal("9.99"), status="past_due")
-        gone = [each for each in self.subscriptions.pick(1_000 + self.day, count // 2) if each not in chosen][
+        chosen = self.subscriptions.pick(day, max(1, round(count * CHANGED)))
+        self.update(chosen, price=Decimal(day) + Decimal("9.99"), status="past_due")
+        gone = [each for each in self.subscriptions.pick(1_000 + day, count // 2) if each not in chosen][
             : max(1, round(count * DELETED))
         ]
         self.delete(gone)

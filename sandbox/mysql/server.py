@@ -6,7 +6,6 @@ It is the real server, which speaks MySQL's protocol, and careless of power cuts
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from sandbox.certificate import certificate_in
+from sandbox.children import end_leftover, free_port
 
 STARTS_WITHIN = 60.0
 DATABASE = "app"
@@ -46,7 +46,7 @@ class MySQLServer:
     """A server with one database, on a free port of this machine unless one is named."""
 
     def __init__(self, *, folder: Path | None = None, port: int = 0, password: str | None = None) -> None:
-        self.port = port or _free_port()
+        self.port = free_port(port)
         self.password = password or token_hex(8)
         self._program = _program()
         self._keeps_folder = folder is not None
@@ -66,10 +66,16 @@ class MySQLServer:
         return {"MYSQL_DSN": self.dsn}
 
     def start(self) -> "MySQLServer":
+        end_leftover(self.folder / "pid", self.folder)
         if not self._data.exists():
             self._make()
         self._run()
         return self
+
+    def forget(self) -> None:
+        """What an earlier server left in the folder is gone."""
+        end_leftover(self.folder / "pid", self.folder)
+        shutil.rmtree(self._data, ignore_errors=True)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
@@ -170,9 +176,3 @@ def _program() -> str:
     if found is None:
         raise RuntimeError("there is no mariadbd on this machine; apt-get install mariadb-server-core")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -6,7 +6,6 @@ It is the real server, set to write logical WAL, and careless of power cuts, whi
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -16,6 +15,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 import psycopg2
+
+from sandbox.children import end_leftover, free_port
 
 STARTS_WITHIN = 60.0
 DATABASE = "shop"
@@ -41,9 +42,9 @@ class PostgresServer:
     Its clock is set to a zone far from UTC, so that nobody takes its local time for UTC unnoticed.
     """
 
-    def __init__(self, *, folder: Path | None = None, port: int = 0) -> None:
-        self.port = port or _free_port()
-        self.password = token_hex(8)
+    def __init__(self, *, folder: Path | None = None, port: int = 0, password: str | None = None) -> None:
+        self.port = free_port(port)
+        self.password = password or token_hex(8)
         self._programs = _programs()
         self._account = _account()
         self._keeps_folder = folder is not None
@@ -60,6 +61,7 @@ class PostgresServer:
         return {"POSTGRES_DSN": self.dsn}
 
     def start(self) -> "PostgresServer":
+        self._end_leftover()
         is_new = not (self.folder / "data").exists()
         if is_new:
             self._make_cluster()
@@ -70,6 +72,11 @@ class PostgresServer:
             connection.cursor().execute(f"create database {DATABASE}")
             connection.close()
         return self
+
+    def forget(self) -> None:
+        """What an earlier server left in the folder is gone."""
+        self._end_leftover()
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def stop(self) -> None:
         self._end(signal.SIGINT)
@@ -101,6 +108,9 @@ class PostgresServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _end_leftover(self) -> None:
+        end_leftover(self.folder / "data" / "postmaster.pid", self.folder)
 
     def _make_cluster(self) -> None:
         password_file = self.folder / "password"
@@ -162,8 +172,3 @@ def _programs() -> Path:
 def _account() -> str | None:
     """PostgreSQL refuses to run as root; its package made an account for it."""
     return "postgres" if os.geteuid() == 0 else None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

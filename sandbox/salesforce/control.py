@@ -1,11 +1,11 @@
 """The handle on a running org: what its users and administrators do, and what goes wrong with the server."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.salesforce.fields import NUMBERS, TEXTS, Field
 from sandbox.salesforce.misbehaviour import Misbehaviour, Orders
@@ -41,10 +41,22 @@ COMMANDS = (
 )
 
 
+class Other(Protocol):
+    """A system of the company that is served beside Salesforce."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def live_a_day(self) -> Callable[[], None]: ...
+
+
 class Control:
     """Objects are named as the vendor names them (`Lead`); in a path, `*` stands for anything."""
 
     def __init__(self, org: Org, orders: Orders) -> None:
+        # The company's other systems, by name, where they are served beside this one.
+        self.others: Mapping[str, Other] = {}
         self._org = org
         self._orders = orders
         self._world = org.world
@@ -64,6 +76,7 @@ class Control:
             "records": {
                 each.name: len(self._world.tables[each.table]) for each in self._org.objects.values()
             },
+            "systems": {name: other.address for name, other in self.others.items()},
         }
 
     # The server goes wrong.
@@ -158,8 +171,11 @@ class Control:
     # Users change records, and time goes by.
 
     def advance(self, days: int = 1) -> dict[str, Any]:
-        """Days go by, and the quota's next window opens."""
-        self._world.advance(days)
+        """Days go by in every system, and the quota's next window opens."""
+        for _ in range(days):
+            self._world.advance()
+            for other in self.others.values():
+                other.live_a_day()
         self.open_next_window()
         return self.status()
 

@@ -1,8 +1,8 @@
 """The stand-in for a Snowflake account, in a process of its own. `with SnowflakeServer() as server: …`."""
 
 import json
+import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,13 +13,18 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import snowflake.connector
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from sandbox.children import free_port
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = CHECKOUT / ".venv-snowflake" / "bin" / "python"
 STARTS_WITHIN = 60.0
+LOADS_WITHIN = 600.0
 USERNAME = "ETL_SERVICE"
 DATABASE = "RAW_DATA"
 
@@ -27,9 +32,9 @@ DATABASE = "RAW_DATA"
 class SnowflakeServer:
     """An account with one user, on a free port of this machine unless one is named."""
 
-    def __init__(self, *, folder: Path | None = None, port: int = 0) -> None:
-        self.port = port or _free_port()
-        self.password = token_hex(8)
+    def __init__(self, *, folder: Path | None = None, port: int = 0, password: str | None = None) -> None:
+        self.port = free_port(port)
+        self.password = password or token_hex(8)
         self.token = token_hex(16)
         self.client = ("etl-client", token_hex(8))
         self._key = rsa.generate_private_key(65537, 2048)
@@ -101,6 +106,17 @@ class SnowflakeServer:
         with self.cursor() as cursor:
             return list(cursor.execute(statement, values or None).fetchall())
 
+    def load(self, table: str, rows: pa.Table) -> None:
+        """The rows into a table by the names of its columns, as a COPY from a stage would."""
+        file = self.folder / f"{token_hex(4)}.parquet"
+        pq.write_table(rows, file)
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/_sandbox/load",
+            data=json.dumps({"table": table, "file": str(file)}).encode(),
+        )
+        urllib.request.urlopen(asked, timeout=LOADS_WITHIN).close()  # noqa: S310 - our own server
+        file.unlink()
+
     def __enter__(self) -> "SnowflakeServer":
         return self.start()
 
@@ -113,6 +129,7 @@ class SnowflakeServer:
         )
         told = {
             "port": self.port,
+            "parent": os.getpid(),
             "folder": str(self.folder),
             "username": USERNAME,
             "password": self.password,
@@ -147,9 +164,3 @@ class SnowflakeServer:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+
 from sandbox.snowflake.server import SnowflakeServer
 from sandbox.world.company import World
 from sandbox.world.warehouse import KEYS, Row, Table, Warehouse
@@ -29,16 +31,18 @@ NEW, CHANGED, DELETED = 0.01, 0.01, 0.001
 
 
 class RawData:
-    """RAW_DATA.PUBLIC, and the truth of what was written there."""
+    """RAW_DATA.PUBLIC, and the truth of what was written there: from nothing, or what the server holds already."""
 
-    def __init__(self, server: SnowflakeServer, world: World) -> None:
+    def __init__(self, server: SnowflakeServer, world: World, held: Warehouse | None = None) -> None:
         self.server = server
-        self.day = 0
-        server.execute("create database if not exists RAW_DATA")
+        self.warehouse = held or Warehouse(world, self.now())
+        if held is None:
+            self._fill()
+
+    def _fill(self) -> None:
+        self.server.execute("create database if not exists RAW_DATA")
         for table, columns in COLUMNS.items():
-            server.execute(f"create or replace table RAW_DATA.PUBLIC.{table} ({columns})")
-        self.warehouse = Warehouse(world, self.now())
-        for table in KEYS:
+            self.server.execute(f"create or replace table RAW_DATA.PUBLIC.{table} ({columns})")
             self._insert(table, self.truth(table).values())
 
     def now(self) -> datetime:
@@ -52,10 +56,10 @@ class RawData:
 
     def advance(self) -> dict[Table, int]:
         """A day goes by; returns how many rows of each table were made or changed."""
-        self.day += 1
+        self.warehouse.day += 1
         now = self.now()
         orders, booked = self.truth("customer_orders"), self.truth("financial_transactions")
-        random = self.warehouse.world.random(503, self.day)
+        random = self.warehouse.world.random(503, self.warehouse.day)
         keys = sorted(orders)
         chosen = [
             keys[place] for place in random.permutation(len(keys))[: max(1, round(len(keys) * CHANGED))]
@@ -97,16 +101,7 @@ class RawData:
             del self.truth(table)[key]
 
     def _insert(self, table: Table, rows: Iterable[Row]) -> None:
-        """As files through a stage would be: many rows in one statement."""
-        rows = list(rows)
-        for first in range(0, len(rows), 500):
-            some = rows[first : first + 500]
-            one = "(" + _marks(some[0]) + ")"
-            statement = f"insert into RAW_DATA.PUBLIC.{table} ({', '.join(some[0])}) values "
-            self.server.execute(
-                statement + ", ".join([one] * len(some)),
-                [_plain(value) for row in some for value in row.values()],
-            )
+        self.server.load(f"RAW_DATA.PUBLIC.{table}", pa.Table.from_pylist(list(rows)))
 
 
 def _marks(values: Iterable[Any]) -> str:

@@ -66,19 +66,20 @@ class Shop:
     day: int = 0
 
     def __post_init__(self) -> None:
+        self.begun = self.world.now
         contacts = [row for row in self.world.truth("contacts") if not row["IsDeleted"]]
         for number, contact in enumerate(contacts):
             self._put("customers", self._customer(number, contact))
         for customer in list(self.rows["customers"]):
             for _ in range(PAYMENTS_PER_CUSTOMER):
-                self._put("payments", self._payment(customer, self.world.now - timedelta(hours=2)))
+                self._put("payments", self._payment(customer, self.begun - timedelta(hours=2)))
         self._plant("customers")
         self._plant("payments")
 
     def live_a_day(self) -> Iterator[list[Happened]]:
         """The transactions of a day: customers come, change, take another Id and go; payments come and are settled."""
         self.day += 1
-        now = self.world.now + timedelta(days=self.day)
+        now = self.begun + timedelta(days=self.day)
         customers, payments = list(self.rows["customers"]), list(self.rows["payments"])
         random = self.world.random(400, self.day)
         share = len(customers)

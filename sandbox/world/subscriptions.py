@@ -46,6 +46,7 @@ class Subscriptions:
     until: datetime
     rows: dict[int, Row] = field(default_factory=dict)
     planted: dict[str, list[int]] = field(default_factory=dict)
+    day: int = 0
 
     def __post_init__(self) -> None:
         self.start(self.world.truth("contacts"), self.until - HISTORY, self.until, PER_CONTACT)

@@ -41,6 +41,7 @@ class Warehouse:
     until: datetime
     rows: dict[Table, dict[str, Row]] = field(default_factory=lambda: {name: {} for name in KEYS})
     planted: dict[Table, dict[str, list[str]]] = field(default_factory=lambda: {name: {} for name in KEYS})
+    day: int = 0
 
     def __post_init__(self) -> None:
         contacts = [contact["Id"] for contact in self.world.truth("contacts")]
