@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    capture,
     change_crm,
     definitions,
     landing,
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "change-crm": change_crm.measure,
     "postgres": postgres.measure,
     "mysql": mysql.measure,
+    "capture": capture.measure,
     "landing": landing.measure,
     "definitions": definitions.measure,
 }

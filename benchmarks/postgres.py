@@ -64,7 +64,7 @@ def shop_of(rows: int) -> Iterator[PostgresServer]:
 def sides(shop: PostgresServer) -> list[Side]:
     database = shop.dsn.replace("postgresql:", "postgresql+psycopg2:")
     return [
-        Side("COPY", "copy_out", settings=shop.settings()),
+        Side("COPY", "copy_out", settings=shop.settings() | {"COPY_OF": "orders"}),
         platform(shop),
         dlt("dlt ConnectorX", "connectorx", database),
         dlt("dlt PyArrow", "pyarrow", database),

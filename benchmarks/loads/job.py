@@ -15,7 +15,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """Read `soql` (of `table`) from a Salesforce at `instance_url` into Delta below `folder`."""
+    """Read `table` into Delta below `folder`; the source is in the environment, as the platform has it.
+
+    For the peers of Salesforce: `soql` at `instance_url`. For a table that is followed: for so many `seconds`.
+    """
 
     table: str = ""
     folder: str = ""
@@ -23,6 +26,8 @@ class Job:
     instance_url: str = ""
     token: str = ""
     ca_file: str = ""
+    seconds: float = 0
+    changes_a_second: int = 0
 
     @property
     def path(self) -> str:
