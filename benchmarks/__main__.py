@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    ads,
     capture,
     change_crm,
     definitions,
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "postgres": postgres.measure,
     "mysql": mysql.measure,
     "capture": capture.measure,
+    "ads": ads.measure,
     "landing": landing.measure,
     "definitions": definitions.measure,
 }

@@ -1,19 +1,17 @@
 """What the Salesforce benchmarks share: the server, the question put to it, and whether all of it landed."""
 
-import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import requests
 from deltalake import DeltaTable, QueryBuilder
 
+from benchmarks.served import said_by, served
 from data_platform.sources.salesforce import LEADS
 
 TABLE = "salesforce.leads"
@@ -77,23 +75,9 @@ class Org:
 @contextmanager
 def org_with(leads: int | None = None, scale: float = 0.02) -> Iterator[Org]:
     """The sandbox's company `scale` times its usual size, with so many leads where they are given."""
-    command = [sys.executable, "-m", "benchmarks.serve", str(scale), *([str(leads)] if leads else [])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            said = said_by(server)
-            truth = said["truth"]
-            yield Org(server, said["settings"], truth["rows"], truth["ids"], Decimal(truth["revenue"]))
-        finally:
-            assert server.stdin is not None
-            server.stdin.close()
-
-
-def said_by(server: subprocess.Popen[str]) -> dict[str, Any]:
-    assert server.stdout is not None
-    line = server.stdout.readline()
-    if not line:
-        raise RuntimeError("the Salesforce server ended; what it wrote above says why")
-    return dict(json.loads(line))
+    with served("benchmarks.serve", scale, *([leads] if leads else [])) as (server, said):
+        truth = said["truth"]
+        yield Org(server, said["settings"], truth["rows"], truth["ids"], Decimal(truth["revenue"]))
 
 
 def question() -> str:

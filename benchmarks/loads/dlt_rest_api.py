@@ -1,5 +1,6 @@
 """The peer: dlt's own `rest_api` source, as its documentation has it, into a Delta table."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import requests
@@ -7,6 +8,7 @@ from dlt.sources.rest_api import rest_api_resources
 
 from benchmarks.loads.dlt_delta import land
 from benchmarks.loads.job import Job, run
+from data_platform.declarations import Column
 from data_platform.sources.catalogue import table_named
 
 # Told the types, dlt does not have to find them out row by row.
@@ -38,7 +40,7 @@ def load(job: Job) -> None:
                 {
                     "name": "leads",
                     "endpoint": {"path": job.path, "params": {"q": job.soql}, "data_selector": "records"},
-                    "columns": hints(job.table),
+                    "columns": hints_of(table_named(job.table).columns),
                     "processing_steps": [{"map": without_attributes}],
                 }
             ],
@@ -47,9 +49,9 @@ def load(job: Job) -> None:
     land(leads, job)
 
 
-def hints(table: str) -> dict[str, dict[str, Any]]:
+def hints_of(columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
     hinted: dict[str, dict[str, Any]] = {}
-    for column in table_named(table).columns:
+    for column in columns:
         hinted[column.name] = {"data_type": TYPES[column.type.kind]}
         if column.type.kind == "decimal":
             hinted[column.name] |= {"precision": column.type.precision, "scale": column.type.scale}

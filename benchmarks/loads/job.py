@@ -17,7 +17,8 @@ from typing import Any
 class Job:
     """Read `table` into Delta below `folder`; the source is in the environment, as the platform has it.
 
-    For the peers of Salesforce: `soql` at `instance_url`. For a table that is followed: for so many `seconds`.
+    For the peers of Salesforce: `soql` at `instance_url`; of what is read by days: which days. For a table that is
+    followed: for so many `seconds`.
     """
 
     table: str = ""
@@ -26,6 +27,8 @@ class Job:
     instance_url: str = ""
     token: str = ""
     ca_file: str = ""
+    first_day: str = ""
+    last_day: str = ""
     seconds: float = 0
     changes_a_second: int = 0
 
