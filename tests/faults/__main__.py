@@ -5,11 +5,21 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.faults import kills_bronze, kills_gold, kills_silver, random_kills, server, surroundings, two_runs
+from tests.faults import (
+    kills_bronze,
+    kills_gold,
+    kills_silver,
+    kills_sources,
+    random_kills,
+    server,
+    surroundings,
+    two_runs,
+)
 from tests.faults.result import Result, as_json, show
 
 GROUPS: dict[str, Callable[[], list[Result]]] = {
     "kills-bronze": kills_bronze.run,
+    "kills-sources": kills_sources.run,
     "kills-silver": kills_silver.run,
     "kills-gold": kills_gold.run,
     "random": random_kills.run,

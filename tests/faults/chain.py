@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,13 @@ _forks.set_forkserver_preload(
         "tests.faults.launcher",
         "data_platform.bronze.assets",
         "data_platform.connectors.salesforce.connector",
+        "data_platform.connectors.postgres.connector",
+        "data_platform.connectors.mysql.connector",
+        "data_platform.connectors.snowflake.connector",
+        "data_platform.connectors.facebook.connector",
+        "data_platform.connectors.google_ads.connector",
+        "data_platform.connectors.clevertap.connector",
+        "data_platform.connectors.landing.appflow",
         "data_platform.silver.step",
         "data_platform.gold.assets",
         "dbt.cli.main",
@@ -47,9 +55,9 @@ class Ended:
 class Run:
     """A run on its way."""
 
-    def __init__(self, order: Order) -> None:
-        self.output = order.output
-        self.process: ForkServerProcess = _forks.Process(target=launch, args=(order,), daemon=True)
+    def __init__(self, life: Callable[[], None], output: Path) -> None:
+        self.output = output
+        self.process: ForkServerProcess = _forks.Process(target=life, daemon=True)
         self.process.start()
 
     def wait(self, seconds: float = PATIENCE) -> Ended:
@@ -102,7 +110,8 @@ class Chain:
         self.runs += 1
         more = {name: str(value) for name, value in settings.items()}
         output = self.home / f"run-{self.runs}.log"
-        return Run(Order(select, self.environment | more, output, faults))
+        order = Order(select, self.environment | more, output, faults)
+        return Run(partial(launch, order), output)
 
     def run(self, select: str, *faults: Fault, **settings: object) -> Ended:
         return self.start(select, *faults, **settings).wait()

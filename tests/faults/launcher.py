@@ -39,16 +39,21 @@ class Order:
 
 def launch(order: Order) -> None:
     """The whole life of a forked process."""
-    # A group of its own, so that Spark's JVM dies with it.
-    os.setpgrp()
-    with order.output.open("ab") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
-    os.environ.update(order.environment)
-    for fault in order.faults:
-        fault.plant()
+    prepare(order.environment, order.output, order.faults)
     arguments = ["asset", "materialize", "-m", "data_platform.definitions", "--select", order.select]
     cli(arguments, auto_envvar_prefix=ENV_PREFIX)
+
+
+def prepare(environment: Mapping[str, str], output: Path, faults: Sequence[Fault]) -> None:
+    """How the life of any forked process begins."""
+    # A group of its own, so that Spark's JVM dies with it.
+    os.setpgrp()
+    with output.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    for fault in faults:
+        fault.plant()
 
 
 def die(alone: bool = False) -> None:

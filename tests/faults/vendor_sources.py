@@ -1,0 +1,206 @@
+"""Tables of the vendors' APIs, for loads to be disturbed: what lets them come in many batches, and what is true of
+them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from data_platform.sources.clevertap import CLEVERTAP_EVENTS
+from data_platform.sources.facebook import FACEBOOK_ADS
+from data_platform.sources.google import GOOGLE_ADS
+from sandbox.clevertap.server import CleverTapServer
+from sandbox.facebook.server import FIELDS as FACEBOOK_FIELDS
+from sandbox.facebook.server import FacebookServer
+from sandbox.google_ads.server import FIELDS as GOOGLE_FIELDS
+from sandbox.google_ads.server import GoogleAdsServer
+from sandbox.world.ads import ACCOUNTS, AdDay, AdWorld
+from sandbox.world.engagement import EVENTS, EngagementWorld
+from tests.faults.launcher import Constant
+from tests.faults.loads import Key
+from tests.faults.result import Row
+
+ADS = 8
+QUICK = (
+    Constant("data_platform.connectors.http:FIRST_WAIT", 0.01),
+    Constant("data_platform.connectors.patience:FIRST_LOOK", 0.01),
+)
+
+
+class AdDays:
+    """An account's ads by day: what both platforms have in common.
+
+    A first load reads as many days as are restated, so every load reads all of them.
+    """
+
+    def __init__(self, platform: str, world: AdWorld, restated: int) -> None:
+        self.platform = platform
+        self.world = world
+        self.restated = restated
+        self.accounts = ACCOUNTS[platform][:1]
+
+    @property
+    def yesterday(self) -> date:
+        return self.world.now.date() - timedelta(days=1)
+
+    def begin(self) -> None:
+        self.first = self.yesterday - timedelta(days=self.restated - 1)
+
+    def change(self) -> Iterator[None]:
+        """Every row is restated, but for a few that are gone."""
+        gone = [(row.ad_id, row.day) for row in self.rows()][5:200:50]
+        self.world.vanished |= {(self.platform, *each) for each in gone}
+        for row in self.rows():
+            place = (self.platform, row.ad_id, row.day)
+            self.world.restated[place] = {"impressions": row.impressions + 1_000}
+        self.world.advance()
+        yield
+
+    def rows(self) -> list[AdDay]:
+        return [
+            row
+            for account in self.accounts
+            for row in self.world.rows(self.platform, account, self.first, self.yesterday)
+        ]
+
+
+class FacebookAds:
+    """An account's ads on Facebook."""
+
+    name = "Facebook"
+    table = FACEBOOK_ADS
+    # A slice of seven days has two pages.
+    small = (*QUICK, Constant("data_platform.connectors.facebook.connector:PAGE_ROWS", 40))
+
+    def __init__(self, server: FacebookServer) -> None:
+        self.server = server
+        self.days = AdDays("facebook", server.world, restated=28)
+        self.begin, self.change = self.days.begin, self.days.change
+
+    def settings(self) -> Mapping[str, str]:
+        accounts = ",".join(account.id for account in self.days.accounts)
+        return self.server.settings() | {"FACEBOOK_ADS_ACCOUNT_ID": accounts, "WINDOW_HISTORY": "P1D"}
+
+    def records(self) -> Mapping[Key, Row]:
+        return {(row.ad_id, row.day): _on_facebook(row) for row in self.days.rows()}
+
+    def undecodable(self) -> Sequence[bytes]:
+        return ()
+
+
+def _on_facebook(row: AdDay) -> Row:
+    said: dict[str, Any] = {name: value(row) for name, value in FACEBOOK_FIELDS.items()}
+    numbers = {"impressions": row.impressions, "clicks": row.clicks, "spend": row.spend}
+    return (
+        said
+        | numbers
+        | {
+            "reach": row.impressions // 2,
+            "inline_link_clicks": row.clicks // 2,
+            "date_start": row.day,
+        }
+    )
+
+
+class GoogleAdsOfOne:
+    """A customer's ads on Google."""
+
+    name = "Google Ads"
+    table = GOOGLE_ADS
+    small = QUICK
+
+    def __init__(self, server: GoogleAdsServer) -> None:
+        self.server = server
+        self.days = AdDays("google", server.world, restated=30)
+        self.begin, self.change = self.days.begin, self.days.change
+
+    def settings(self) -> Mapping[str, str]:
+        return self.server.settings() | {"WINDOW_HISTORY": "P1D"}
+
+    def records(self) -> Mapping[Key, Row]:
+        return {(row.ad_id, row.day): _on_google(row) for row in self.days.rows()}
+
+    def undecodable(self) -> Sequence[bytes]:
+        return ()
+
+
+def _on_google(row: AdDay) -> Row:
+    said: dict[str, Any] = {name: value(row) for name, value in GOOGLE_FIELDS.items()}
+    return said | {
+        "metrics.impressions": row.impressions,
+        "metrics.clicks": row.clicks,
+        "metrics.cost_micros": int(row.spend * Decimal(1_000_000)),
+        "segments.date": row.day,
+    }
+
+
+class AppEvents:
+    """What people did in the app, in CleverTap."""
+
+    name = "CleverTap"
+    table = CLEVERTAP_EVENTS
+    small = (*QUICK, Constant("data_platform.connectors.clevertap.api:PAGE_ROWS", 40))
+    HISTORY = 10
+    RESTATED = 3
+
+    def __init__(self, server: CleverTapServer) -> None:
+        self.server = server
+        self.world = server.world
+        # From which day on the events were corrected, once for each time.
+        self.corrected_from: list[date] = []
+        server.shape = self._as_corrected
+
+    def settings(self) -> Mapping[str, str]:
+        return self.server.settings() | {"WINDOW_HISTORY": f"P{self.HISTORY}D"}
+
+    @property
+    def yesterday(self) -> date:
+        return self.world.now.date() - timedelta(days=1)
+
+    def begin(self) -> None:
+        self.first = self.yesterday - timedelta(days=self.HISTORY - 1)
+
+    def change(self) -> Iterator[None]:
+        """Every event of the days that are read again is another."""
+        self.corrected_from.append(self.yesterday - timedelta(days=self.RESTATED - 1))
+        self.world.advance()
+        yield
+
+    def records(self) -> Mapping[Key, Row]:
+        return {
+            (record["profile"]["identity"], name, record["ts"]): _as_event(name, self._as_corrected(record))
+            for name in EVENTS
+            for record in self.world.events(name, self.first, self.yesterday)
+        }
+
+    def undecodable(self) -> Sequence[bytes]:
+        return ()
+
+    def _as_corrected(self, record: dict[str, Any]) -> dict[str, Any]:
+        times = sum(day <= _moment(record).date() for day in self.corrected_from)
+        return record | {"session_props": {"corrected": times}}
+
+
+def _as_event(name: str, record: dict[str, Any]) -> Row:
+    moment = _moment(record)
+    return record | {"event": name, "occurred_at": moment, "day": moment.date()}
+
+
+def _moment(record: Mapping[str, Any]) -> datetime:
+    return datetime.strptime(f"{record['ts']}+0000", "%Y%m%d%H%M%S%z").astimezone(UTC)
+
+
+class Vendors:
+    """The three vendors, each for all that is done to it: `with Vendors() as vendors: …`."""
+
+    def __enter__(self) -> "Vendors":
+        with ExitStack() as stack:
+            self.facebook = FacebookAds(stack.enter_context(FacebookServer(AdWorld(ads=ADS))))
+            self.google = GoogleAdsOfOne(stack.enter_context(GoogleAdsServer(AdWorld(ads=ADS), batch=40)))
+            self.clevertap = AppEvents(stack.enter_context(CleverTapServer(EngagementWorld(people=60))))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
