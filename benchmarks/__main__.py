@@ -14,6 +14,7 @@ from benchmarks import (
     quiet,
     salesforce_bulk,
     salesforce_rest,
+    snowflake,
 )
 from benchmarks.result import Result
 
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "mysql": mysql.measure,
     "capture": capture.measure,
     "ads": ads.measure,
+    "snowflake": snowflake.measure,
     "landing": landing.measure,
     "definitions": definitions.measure,
 }
