@@ -1,4 +1,4 @@
-"""The limit: the official connector's own Arrow batches of the same rows, money as decimals, and nothing done to them."""
+"""The limit: the official connector's own Arrow batches of the same rows, money as decimals, and no more done."""
 
 import os
 
