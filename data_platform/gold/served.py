@@ -1,0 +1,197 @@
+"""Tables that are served outside of the platform: which there are, how one is loaded, and the assets of each target.
+
+A load takes from silver what changed since the position that the target itself holds, and the target takes the rows
+and the new position in one transaction. How a target does that is in `serving/`.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from data_platform.declarations import DATE, DECIMAL, INTEGER, STRING, Column
+from data_platform.described import RETRIES, column_schema, failing_plainly
+from data_platform.gold.serving.changes import reached, rows, still_stands
+from data_platform.gold.serving.declared import Served, ServedColumn
+from data_platform.gold.serving.target import (
+    Counts,
+    PositionMoved,
+    Target,
+    TargetError,
+    TargetUnreachable,
+    Work,
+)
+from data_platform.lake.places import lake_of
+from data_platform.lake.tables import Lake
+from data_platform.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+
+_OF_ADS = (
+    ServedColumn("ad_id", STRING),
+    ServedColumn("ad_name", STRING),
+    ServedColumn("clicks", INTEGER),
+    ServedColumn("impressions", INTEGER),
+    ServedColumn("spend", DECIMAL(18, 2), sensitive=True, description="In the account's currency."),
+    ServedColumn("date", DATE, reads="day", description="In the account's time zone."),
+)
+FACEBOOK_ADS = Served(
+    name="facebook_ads",
+    source="ad_performance",
+    description="What each ad on Facebook showed, brought and cost by day.",
+    owner="team:marketing",
+    key=("ad_id", "date"),
+    columns=_OF_ADS,
+    where={"platform": "facebook"},
+)
+GOOGLE_ADS = Served(
+    name="google_ads",
+    source="ad_performance",
+    description="What each ad on Google showed, brought and cost by day.",
+    owner="team:marketing",
+    key=("ad_id", "date"),
+    columns=_OF_ADS,
+    where={"platform": "google"},
+)
+SERVED = (FACEBOOK_ADS, GOOGLE_ADS)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a step did, and the batch of silver that the target is at."""
+
+    batch: int
+    counts: Counts
+    took_all: bool = False
+
+    @property
+    def says(self) -> str:
+        counts = self.counts
+        return (
+            f"{counts.added:,} rows added, {counts.changed:,} changed, {counts.deleted:,} deleted; "
+            f"{counts.rows:,} rows by silver's batch {self.batch}"
+        )
+
+
+def serve(table: Served, target: Target, lake: Lake) -> Loaded:
+    """Bring the target up to silver. Killed anywhere, it goes on from the target's own position when run again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _serve(table, target, lake)
+        except PositionMoved as reason:
+            if attempt == ATTEMPTS:
+                raise
+            log.warning("%s is loaded again from its position: %s", table.name, reason)
+    raise AssertionError("unreachable")
+
+
+def _serve(table: Served, target: Target, lake: Lake) -> Loaded:
+    silver = lake.silver(table.source)
+    reaches = reached(silver)
+    with target.session() as session:
+        held = session.held(table)
+        before = held.reached
+        takes_all = before is None or not held.is_whole or not still_stands(silver, before)
+        if not takes_all and before is not None and before.batch == reaches.batch:
+            return Loaded(reaches.batch, Counts(held.rows))
+        since = None if takes_all or before is None else before.batch
+        work = Work(table, held, reaches, takes_all, rows(silver, table, since))
+        return Loaded(reaches.batch, session.load(work), takes_all)
+
+
+def targets(settings: Settings) -> list[str]:
+    """The targets that have an address; the others have no assets."""
+    addresses = {"postgres": settings.served_postgres_dsn, "redshift": settings.redshift_host}
+    return [name for name, address in addresses.items() if address]
+
+
+def target_for(name: str, settings: Settings) -> Target:
+    """The target of that name, made when a step runs and not before."""
+    match name:
+        case "postgres":
+            from data_platform.gold.serving.postgres import Postgres
+
+            return Postgres(settings)
+        case "redshift":
+            from data_platform.gold.serving.redshift import Redshift
+
+            return Redshift(settings)
+        case unknown:
+            raise LookupError(f"no target is called {unknown!r}; add it to target_for")
+
+
+def served_assets(
+    settings: Settings, automation_condition: dg.AutomationCondition[Any] | None = None
+) -> list[dg.AssetsDefinition]:
+    return [
+        _served_asset(table, target, settings, automation_condition)
+        for target in targets(settings)
+        for table in SERVED
+    ]
+
+
+def _served_asset(
+    table: Served,
+    target: str,
+    settings: Settings,
+    automation_condition: dg.AutomationCondition[Any] | None,
+) -> dg.AssetsDefinition:
+    silver = dg.AssetKey(["silver", table.source])
+
+    @dg.asset(
+        key=["served", target, table.name],
+        deps=[silver],
+        description=f"{table.description} One row per {', '.join(table.key)}, loaded from silver.",
+        group_name="served",
+        kinds={target, "delta"},
+        owners=[table.owner],
+        metadata={
+            "dagster/column_schema": column_schema(
+                {
+                    column.name: Column(
+                        column.name,
+                        column.type,
+                        required=column.name in table.key,
+                        sensitive=column.sensitive,
+                        description=column.description,
+                    )
+                    for column in table.columns
+                }
+            ),
+            "dagster/table_name": table.name,
+        },
+        automation_condition=automation_condition,
+        retry_policy=RETRIES,
+        pool=f"served_{target}",
+    )
+    def served(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        doing = f"served/{target}/{table.name} was not loaded"
+        with failing_plainly(doing):
+            try:
+                loaded = serve(table, target_for(target, settings), lake_of(settings))
+            except TargetError as error:
+                may_pass = isinstance(error, TargetUnreachable | PositionMoved)
+                raise dg.Failure(f"{doing}: {error}", allow_retries=may_pass) from None
+        context.log.info("%s: %s", table.name, loaded.says)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(str(loaded.batch)),
+            metadata={
+                "dagster/row_count": loaded.counts.rows,
+                "dagster/column_lineage": dg.TableColumnLineage(
+                    {
+                        column.name: [dg.TableColumnDep(asset_key=silver, column_name=column.silver_name)]
+                        for column in table.columns
+                    }
+                ),
+                "added": loaded.counts.added,
+                "changed": loaded.counts.changed,
+                "deleted": loaded.counts.deleted,
+                "took_all": loaded.took_all,
+                "batch": loaded.batch,
+            },
+        )
+
+    return served

@@ -1,0 +1,123 @@
+"""What of a silver table is to be loaded: how far it was read before, whether that still stands, and the rows since."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import QueryBuilder
+
+from data_platform.gold.serving.declared import IS_DELETED, Served
+from data_platform.lake.errors import LakeError, explained
+from data_platform.lake.schema import arrow_type
+from data_platform.lake.tables import LakeTable
+
+# Of the batches that are handed over: large enough to be quick, small enough to hold some.
+BATCH_ROWS = 50_000
+BATCH_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a silver table was read: its batch, and the commit by which its log is known again."""
+
+    batch: int
+    version: int
+    table_id: str
+    committed: int
+
+
+def reached(silver: LakeTable) -> Reached:
+    """The end of what the table holds as it was opened."""
+    delta = silver.delta
+    if delta is None:
+        raise LakeError(f"{silver.uri} does not exist yet; materialize {silver.name} first")
+    with explained(silver.uri, "reading the history of"):
+        newest = delta.history(1)[0]
+    return Reached(silver.batch, silver.version, str(delta.metadata().id), int(newest["timestamp"]))
+
+
+def still_stands(silver: LakeTable, before: Reached) -> bool:
+    """Whether the table goes on from where it was read to: the same one, with that commit, and not restored to earlier.
+
+    A log that no longer reaches back that far can't say so, and then it doesn't.
+    """
+    delta = silver.delta
+    if delta is None or str(delta.metadata().id) != before.table_id:
+        return False
+    if silver.batch < before.batch or silver.version < before.version:
+        return False
+    with explained(silver.uri, "reading the history of"):
+        since = delta.history(silver.version - before.version + 1)
+    if not any(
+        commit["version"] == before.version and commit["timestamp"] == before.committed for commit in since
+    ):
+        return False
+    restored = [commit for commit in since if commit.get("operation") == "RESTORE"]
+    return all(
+        _restored_to(commit) >= before.version for commit in restored if commit["version"] > before.version
+    )
+
+
+def _restored_to(commit: dict[str, object]) -> int:
+    parameters = commit.get("operationParameters")
+    version = parameters.get("version") if isinstance(parameters, dict) else None
+    # Restored by time, a table does not say to which version.
+    return int(version) if version is not None else -1
+
+
+def rows(silver: LakeTable, table: Served, since: int | None) -> Iterator[pa.RecordBatch]:
+    """The table's rows that changed after a batch, deleted ones too, or (since None) all that are live."""
+    delta = silver.delta
+    if delta is None:
+        raise LakeError(f"{silver.uri} does not exist yet; materialize {silver.name} first")
+    held = {field.name for field in delta.schema().fields}
+    if missing := {column.silver_name for column in table.columns} - held:
+        raise LakeError(
+            f"{silver.uri} has no {', '.join(sorted(missing))}, of which {table.name} is served; materialize "
+            f"{silver.name}, or correct the declaration"
+        )
+    schema = pa.schema(
+        [
+            *(pa.field(column.name, arrow_type(column.type)) for column in table.columns),
+            (IS_DELETED, pa.bool_()),
+        ]
+    )
+    with explained(silver.uri, "querying"):
+        answer = QueryBuilder().register("held", delta).execute(_question(table, since))
+        for batch in _gathered(pa.record_batch(each) for each in answer):
+            yield _fitted(batch, schema)
+
+
+def _question(table: Served, since: int | None) -> str:
+    columns = [f'"{column.silver_name}" as "{column.name}"' for column in table.columns]
+    wanted = [f"\"{name}\" = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in table.where.items()]
+    wanted.append(f"not {IS_DELETED}" if since is None else f"_batch > {since}")
+    return f"select {', '.join([*columns, IS_DELETED])} from held where {' and '.join(wanted)}"
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Small batches put together."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            waiting.append(batch)
+        if (
+            sum(each.num_rows for each in waiting) >= BATCH_ROWS
+            or sum(each.nbytes for each in waiting) >= BATCH_BYTES
+        ):
+            yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+            waiting = []
+    if waiting:
+        yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows in the declared types; texts without NUL, which no database's text holds."""
+    columns = []
+    for field, column in zip(schema, batch.columns, strict=True):
+        fitted = column.cast(field.type)
+        if pa.types.is_string(field.type) and pc.any(pc.match_substring(fitted, "\0")).as_py():
+            fitted = pc.replace_substring(fitted, "\0", "")
+        columns.append(fitted)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,235 @@
+"""Redshift as a target: rows are put into S3 as Parquet, and COPY takes them from there into a staging table."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import redshift_connector
+from redshift_connector.error import Error as DriverError
+
+from data_platform.connectors.aws import client, explained
+from data_platform.connectors.base import SourceError
+from data_platform.gold.serving import statements
+from data_platform.gold.serving.declared import Served
+from data_platform.gold.serving.statements import STAGED, Dialect
+from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work
+from data_platform.settings import Settings
+
+# Rows of a staged file; several files are read at once by the cluster's slices.
+FILE_ROWS = 1_000_000
+# The most that a VARCHAR holds.
+TEXT_BYTES = 65_535
+_TEXT = f"varchar({TEXT_BYTES})"
+
+DIALECT = Dialect(
+    database="Redshift",
+    types={
+        "string": _TEXT,
+        "json": _TEXT,
+        "boolean": "boolean",
+        "bigint": "bigint",
+        "double": "double precision",
+        "decimal": "decimal({precision}, {scale})",
+        "date": "date",
+        # In UTC: COPY takes no zone from Parquet.
+        "timestamp": "timestamp",
+    },
+    shown={
+        "string": ("character varying",),
+        "json": ("character varying",),
+        "boolean": ("boolean",),
+        "bigint": ("bigint",),
+        "double": ("double precision",),
+        "decimal": ("numeric",),
+        "date": ("date",),
+        "timestamp": ("timestamp without time zone",),
+    },
+    # First in the transaction, since a transaction sees what was committed before its first question.
+    lock="lock table {table}",
+    after_staging="",
+    after_table=lambda table: f'distkey ("{table.key[0]}") compound sortkey ({statements.listed(table.key)})',
+)
+_NEEDED = ("redshift_database", "redshift_username", "redshift_password", "redshift_staging_uri")
+
+
+class Redshift:
+    """The cluster that REDSHIFT_HOST names, and the place in S3 by which it is loaded."""
+
+    name = "redshift"
+
+    def __init__(self, settings: Settings) -> None:
+        missing = [name.upper() for name in _NEEDED if not getattr(settings, name)]
+        if missing:
+            raise TargetError(f"Redshift can't be loaded: {', '.join(missing)} not set, beside REDSHIFT_HOST")
+        self.staging = (settings.redshift_staging_uri or "").rstrip("/")
+        if not self.staging.startswith("s3://"):
+            raise TargetError("Redshift can't be loaded: REDSHIFT_STAGING_URI is no s3://bucket/prefix")
+        self.settings = settings
+        self.place = f"{settings.redshift_host}:{settings.redshift_port}/{settings.redshift_database}"
+
+    @contextmanager
+    def session(self) -> Iterator["RedshiftSession"]:
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            yield RedshiftSession(self, connection)
+        finally:
+            with suppress(DriverError, OSError):
+                connection.close()
+
+    def _connect(self) -> Any:
+        password = self.settings.redshift_password
+        with self.explained():
+            return redshift_connector.connect(
+                host=self.settings.redshift_host,
+                port=self.settings.redshift_port,
+                database=self.settings.redshift_database,
+                user=self.settings.redshift_username,
+                password=password.get_secret_value() if password else "",
+                # What does not leave this machine is a stand-in, or a tunnel that encrypts by itself.
+                ssl=not _is_this_machine(self.settings.redshift_host or ""),
+                tcp_keepalive=True,
+                application_name="data_platform_served",
+            )
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """The driver's errors in words that name the cluster and quote no value."""
+        try:
+            yield
+        except (DriverError, OSError) as error:
+            raise self._said(error) from None
+
+    def _said(self, error: Exception) -> TargetError:
+        said = error.args[0] if error.args and isinstance(error.args[0], dict) else None
+        if said is None:
+            return TargetUnreachable(
+                f"Redshift at {self.place} could not be reached, or broke off ({type(error).__name__}); see that "
+                "REDSHIFT_HOST and REDSHIFT_PORT are right and that the cluster is up, then run again"
+            )
+        code, words = str(said.get("C", "")), str(said.get("M", "")).split("\n", 1)[0][:300]
+        if code in ("28000", "28P01"):
+            return TargetError(
+                f"Redshift at {self.place} refuses the user or password; correct REDSHIFT_USERNAME and "
+                "REDSHIFT_PASSWORD"
+            )
+        if code[:2] in ("08", "57"):
+            return TargetUnreachable(f"Redshift at {self.place} ended the load: {words}; run again")
+        return TargetError(
+            f"Redshift at {self.place} refused the load: {words} ({code}); the table is as it was. Correct what it "
+            "names, then run again"
+        )
+
+
+class RedshiftSession:
+    """A connection in which each statement stands alone until it is told to begin."""
+
+    dialect = DIALECT
+
+    def __init__(self, target: Redshift, connection: Any) -> None:
+        self._target = target
+        self._connection = connection
+
+    def held(self, table: Served) -> Held:
+        return statements.held(self, table)
+
+    def load(self, work: Work) -> Counts:
+        return statements.load(self, work)
+
+    def execute(self, statement: str) -> int:
+        with self._target.explained(), self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return max(int(cursor.rowcount), 0)
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        with self._target.explained(), self._connection.cursor() as cursor:
+            cursor.execute(question)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    @contextmanager
+    def prepared(self, work: Work) -> Iterator[Callable[[], None]]:
+        """The rows' way into S3 is before the transaction, so that this is short; the files are gone after it."""
+        staged = StagedFiles(
+            self._target.settings, f"{self._target.staging}/{work.table.name}/{uuid4().hex}/"
+        )
+        try:
+            staged.put(work.rows)
+            yield lambda: self._copy(staged)
+        finally:
+            staged.remove()
+
+    def _copy(self, staged: "StagedFiles") -> None:
+        if not staged.keys:
+            return
+        role = self._target.settings.redshift_iam_role
+        authority = f"iam_role '{role}'" if role else "iam_role default"
+        self.execute(f"copy {STAGED} from '{staged.uri}' {authority} format as parquet")
+
+
+class StagedFiles:
+    """The files of one load, below a prefix that is theirs alone."""
+
+    def __init__(self, settings: Settings, uri: str) -> None:
+        self.uri = uri
+        self.keys: list[str] = []
+        self._client: Any = client("s3", settings)
+        self._bucket, _, self._prefix = uri.removeprefix("s3://").partition("/")
+
+    def put(self, rows: Iterator[pa.RecordBatch]) -> None:
+        writer: pq.ParquetWriter | None = None
+        written = 0
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "part.parquet"
+            for batch in rows:
+                _refuse_long_texts(batch)
+                # The one form of a moment that every Redshift reads.
+                writer = writer or pq.ParquetWriter(
+                    file, batch.schema, compression="zstd", use_deprecated_int96_timestamps=True
+                )
+                writer.write_batch(batch)
+                written += batch.num_rows
+                if written >= FILE_ROWS:
+                    writer.close()
+                    self._upload(file)
+                    writer, written = None, 0
+            if writer:
+                writer.close()
+                self._upload(file)
+
+    def _upload(self, file: Path) -> None:
+        key = f"{self._prefix}part-{len(self.keys):05d}.parquet"
+        # Named before it is there, so that what was half done is removed too.
+        self.keys.append(key)
+        with explained("s3", f"the place of REDSHIFT_STAGING_URI, {self.uri}"), file.open("rb") as body:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    def remove(self) -> None:
+        """Best effort: what stays behind is in no later load's way."""
+        with suppress(SourceError), explained("s3", self.uri):
+            for key in self.keys:
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+
+
+def _refuse_long_texts(batch: pa.RecordBatch) -> None:
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if not pa.types.is_string(field.type):
+            continue
+        too_long = pc.sum(pc.greater(pc.binary_length(column), TEXT_BYTES)).as_py()
+        if too_long:
+            raise TargetError(
+                f"{too_long} values of {field.name} are longer than the {TEXT_BYTES:,} bytes that Redshift's VARCHAR "
+                "holds; serve the table without the column, or have silver shorten it"
+            )
+
+
+def _is_this_machine(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
