@@ -121,7 +121,7 @@ class Capture:
                 yield from self._whole_table(self.start.after)
             self.whole.end()
             if self.end > self.start.lsn:
-                batches = self._changes()
+                batches = self._explained(self._changes())
                 # A part of nothing would only make the count unknown.
                 if (first := next(batches, None)) is not None:
                     yield Part(chain([first], batches), None, (*self.table.key, "_order"), may_repeat=False)
@@ -131,7 +131,8 @@ class Capture:
         condition = beyond(self.table.key, after) if after else "true"
         count, checked = self._looked_over(condition)
         if count:
-            yield Part(self._rows_from(condition, checked), count, identity, may_repeat=False)
+            rows = self._explained(self._rows_from(condition, checked))
+            yield Part(rows, count, identity, may_repeat=False)
         if self.start.era > 1:
             keys = read_rows(self.whole, self.described, "true", only=self.table.key)
             gone = gone_keys(self.table, self.landed, (rows.columns for rows in keys))
@@ -141,6 +142,11 @@ class Capture:
                 yield Part(
                     iter([Batch(tombstones, self.start.position)]), gone.num_rows, identity, may_repeat=False
                 )
+
+    def _explained(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Whoever takes the batches meets a connection that breaks, and not whoever takes the parts."""
+        with self.database.explained():
+            yield from batches
 
     def _looked_over(self, condition: str) -> tuple[int, list[str]]:
         """How many rows there are, and the columns of moments that all are in range."""

@@ -141,7 +141,13 @@ class Columnar:
                 **{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)}
             )
             cursor.execute(question)
-            yield from cursor.fetch_record_batch()
+            try:
+                yield from cursor.fetch_record_batch()
+            except (OSError, pa.ArrowException) as error:
+                # In the middle of an answer it is Arrow that speaks for the driver.
+                raise adbc_driver_manager.OperationalError(
+                    str(error), status_code=adbc_driver_manager.AdbcStatusCode.IO
+                ) from None
 
 
 def rows_of(connection: Any, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

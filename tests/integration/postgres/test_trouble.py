@@ -146,6 +146,31 @@ def test_a_database_that_restarts_in_mid_read_is_said_and_the_load_goes_on_after
     shop.agrees(table)
 
 
+def test_a_connection_that_breaks_inside_an_answer_is_said_in_our_words(orders, small_batches):
+    # Wider than what waits in the buffers of a connection.
+    orders.execute("alter table orders add column note text")
+    orders.execute("update orders set note = repeat('n', 100000)")
+
+    class Restarted:
+        def offer(self, declared, landed):
+            offer = orders.connector().offer(declared, landed)
+            parts = (replace(part, batches=self.batches(part.batches)) for part in offer.parts)
+            return replace(offer, parts=parts)
+
+        def batches(self, batches):
+            yield next(batches)
+            orders.server.restart(crashed=True)
+            yield from batches
+
+    with pytest.raises(SourceError, match=r"broke off: .* the position stands") as raised:
+        load(ORDERS, Restarted(), orders.lake, 1)
+    assert "nnn" not in str(raised.value)
+    assert orders.load(ORDERS).receipt.landed < 200
+    orders.execute("update orders set note = null")
+    orders.load(ORDERS)
+    assert len(orders.newest(ORDERS)) == 200
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "says"),
     [
