@@ -4,12 +4,16 @@ import dagster as dg
 
 from data_platform.automation.conditions import on_change
 from data_platform.automation.jobs import change_sensor, interval_schedules, whole_chain
+from data_platform.automation.landing import landing_sensor
 from data_platform.automation.maintenance import maintenance_job, maintenance_schedule
 from data_platform.bronze.assets import bronze_asset
-from data_platform.checks.assets import freshness_checks, silver_checks
+from data_platform.bronze.days import days_asset
+from data_platform.checks.assets import freshness_checks, joined_checks, silver_checks
+from data_platform.declarations import Window
 from data_platform.gold.assets import gold_assets
 from data_platform.settings import Settings
-from data_platform.silver.assets import silver_asset
+from data_platform.silver.assets import joined_asset, silver_asset
+from data_platform.silver.catalogue import JOINED
 from data_platform.sources.catalogue import TABLES
 
 
@@ -18,13 +22,19 @@ def build(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(bronze_asset(table, settings) for table in TABLES),
+            *(days_asset(table, settings) for table in TABLES if isinstance(table.load, Window)),
             *(silver_asset(table, settings, condition) for table in TABLES),
+            *(joined_asset(table, settings, condition) for table in JOINED),
             gold_assets(settings, condition),
         ],
-        asset_checks=[*(silver_checks(table, settings) for table in TABLES), freshness_checks(TABLES)],
-        jobs=[whole_chain(), maintenance_job(settings)],
+        asset_checks=[
+            *(silver_checks(table, settings) for table in TABLES),
+            *(joined_checks(table.name, table.key, table.columns, settings) for table in JOINED),
+            freshness_checks(TABLES),
+        ],
+        jobs=[whole_chain(), maintenance_job(settings, {table.name: table.key for table in JOINED})],
         schedules=[*interval_schedules(TABLES), maintenance_schedule()],
-        sensors=[change_sensor()],
+        sensors=[change_sensor(), *([woken] if (woken := landing_sensor(TABLES, settings)) else [])],
         # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.
         executor=dg.in_process_executor,
     )

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import dagster as dg
@@ -20,7 +19,7 @@ from rich.table import Table
 from data_platform.checks.scores import quality_of
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import Lake
-from data_platform.settings import CHECKOUT, Settings, dagster_home
+from data_platform.settings import CHECKOUT, Settings, dagster_home, served_elsewhere
 from data_platform.sources.catalogue import TABLES
 
 # A first look at the marts: a title, and the question that it answers.
@@ -59,7 +58,7 @@ def show() -> None:
 
 def _sandbox_ready(console: Console) -> bool:
     """Start the sandbox; where the demo ran before, let a day go by in it. True then."""
-    with console.status("Starting the sandbox: one company, and a Salesforce server over TLS"):
+    with console.status("Starting the sandbox: one company, and a server for each of its systems"):
         _sandbox("up")
         _must_be_the_sandbox(Settings())
         is_later = lake_of(Settings()).bronze(TABLES[0]).rows > 0
@@ -68,17 +67,18 @@ def _sandbox_ready(console: Console) -> bool:
     console.print(
         "[bold]A day has gone by in the sandbox's company.[/bold] Only what changed is moved."
         if is_later
-        else "[bold]The sandbox is up:[/bold] one company, and a Salesforce server over TLS."
+        else "[bold]The sandbox is up:[/bold] one company, and a server for each of its systems."
     )
     return is_later
 
 
 def _must_be_the_sandbox(settings: Settings) -> None:
-    """Nobody's own org is loaded by a demo, wherever its settings come from."""
-    if urlsplit(settings.salesforce_login_url or "").hostname != "127.0.0.1":
+    """Nobody's own systems are loaded by a demo, wherever its settings come from."""
+    # AWS is not asked for anything: the demo reads Salesforce by its API.
+    if others := sorted(served_elsewhere(settings) - {"aws"}):
         raise DemoFailed(
-            "the demo runs on the sandbox, and the SALESFORCE_… settings in the environment or in .env point "
-            "elsewhere; unset them, or load your own org from the UI (`make ui`)"
+            f"the demo runs on the sandbox, and the settings {', '.join(f'{name.upper()}_…' for name in others)} in "
+            "the environment or in .env point elsewhere; unset them, or load your own systems from the UI (`make ui`)"
         )
 
 
@@ -183,7 +183,7 @@ def _table(title: str) -> Table:
 
 def _tell_tables(console: Console, lake: Lake, ran: dict[str, dict[str, Any]], is_later: bool) -> None:
     shown = _table("What was moved" if is_later else "What was landed")
-    for name in ("table", "landed", "bronze", "silver", "kept back", "receipt", "score"):
+    for name in ("table", "landed", "bronze", "silver", "kept", "receipt", "score"):
         shown.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     for table in TABLES:
         loaded, quality = ran.get("/".join(table.asset_path), {}), quality_of(table, lake)
@@ -193,13 +193,13 @@ def _tell_tables(console: Console, lake: Lake, ran: dict[str, dict[str, Any]], i
             f"{lake.bronze(table).rows:,}",
             f"{quality.live if quality else 0:,}",
             f"{quality.quarantined if quality else 0:,}",
-            "adds up" if "≠" not in str(loaded.get("receipt")) else "[red]does not[/red]",
+            "✓" if "≠" not in str(loaded.get("receipt")) else "[red]does not[/red]",
             f"{quality.score:.1f}" if quality else "",
         )
     console.print(shown)
     console.print(
-        "[dim]landed: new in bronze in this run; silver: live rows, one per key; kept back: in quarantine; receipt: "
-        "what the source counted against what became of it.[/dim]\n"
+        "[dim]landed: new in bronze in this run; silver: live rows, one per key; kept: in quarantine; receipt: "
+        "what the source counted against what became of it, and whether that adds up.[/dim]\n"
     )
 
 

@@ -12,6 +12,9 @@ from data_platform.lake.errors import LakeError
 # Errors that waiting does not mend are refused a retry where they are raised; this is for the others.
 RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
+# The group of what is only asked for and never due; jobs that take all assets leave it out.
+ON_REQUEST = "days_again"
+
 
 def bronze_key(table: SourceTable) -> dg.AssetKey:
     return dg.AssetKey(list(table.asset_path))

@@ -36,13 +36,15 @@ def _system(name: str) -> str:
     return name.split("_")[0]
 
 
+def _written_by_the_sandbox(settings: type[BaseSettings]) -> dict[str, Any]:
+    return DotEnvSettingsSource(settings, env_file=home_folder() / "sandbox" / "sandbox.env")()
+
+
 class _SandboxSource(PydanticBaseSettingsSource):
     """The sandbox's addresses, for each system of which no address or credential is set elsewhere."""
 
     def __call__(self) -> dict[str, Any]:
-        written = DotEnvSettingsSource(
-            self.settings_cls, env_file=home_folder() / "sandbox" / "sandbox.env"
-        )()
+        written = _written_by_the_sandbox(self.settings_cls)
         chosen = {_system(name) for name in written if name in self.current_state}
         return {name: value for name, value in written.items() if _system(name) not in chosen}
 
@@ -198,3 +200,13 @@ class Settings(BaseSettings):
     @property
     def dbt_project(self) -> Path:
         return CHECKOUT / "dbt_project"
+
+
+def served_elsewhere(settings: Settings) -> set[str]:
+    """The systems that the sandbox serves and that these settings take from somewhere else."""
+
+    def plain(value: Any) -> str:
+        return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+    written = _written_by_the_sandbox(Settings)
+    return {_system(name) for name, value in written.items() if plain(getattr(settings, name)) != str(value)}

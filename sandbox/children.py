@@ -1,6 +1,7 @@
 """Servers that run as processes of their own: a port for one, and the end of one that outlived an earlier sandbox."""
 
 import os
+import secrets
 import signal
 import socket
 import time
@@ -8,19 +9,41 @@ from contextlib import suppress
 from pathlib import Path
 
 ENDS_WITHIN = 30.0
+LEAVES_WITHIN = 2.0
+
+
+# Below those that the system gives to connections: one of those would be taken while its server still starts.
+PORTS = range(20_000, 32_000)
 
 
 def free_port(wished: int = 0) -> int:
-    """The wished port where it is free, or else any that is."""
+    """The wished port where it is free, or else one that is."""
+    # Who had it last may be on the way out.
+    deadline = time.monotonic() + (LEAVES_WITHIN if wished else 0)
+    while wished and not _is_free(wished) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    port = wished
+    while not port or not _is_free(port):
+        port = secrets.choice(PORTS)
+    return port
+
+
+def _is_free(port: int) -> bool:
     try:
-        with socket.create_server(("127.0.0.1", wished)) as listener:
-            return int(listener.getsockname()[1])
+        socket.create_server(("127.0.0.1", port)).close()
     except OSError:
-        return free_port()
+        return False
+    return True
 
 
-def end_leftover(pid_file: Path, folder: Path) -> None:
+def end_leftover(pid_file: Path, folder: Path, how: signal.Signals = signal.SIGKILL) -> None:
     """Ends the process that serves `folder` since its parent was killed; one that has taken its number is let be."""
+    _end_leftover(pid_file, folder, how)
+    # A server would take one that nobody has buried yet for alive.
+    pid_file.unlink(missing_ok=True)
+
+
+def _end_leftover(pid_file: Path, folder: Path, how: signal.Signals) -> None:
     try:
         process = int(pid_file.read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -28,7 +51,7 @@ def end_leftover(pid_file: Path, folder: Path) -> None:
     if not _serves(process, folder):
         return
     with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, how)
     deadline = time.monotonic() + ENDS_WITHIN
     while _serves(process, folder):
         if time.monotonic() > deadline:

@@ -23,9 +23,9 @@ from sandbox.landing.appflow import AppFlowServer
 from sandbox.landing.rates import published, rates_on
 from sandbox.landing.zone import LandingFolder, land_object, land_rates
 from sandbox.memory import Memory
+from sandbox.mysql import server as mysql_server
 from sandbox.mysql.app import Application
-from sandbox.mysql.server import MySQLServer
-from sandbox.postgres.server import PostgresServer
+from sandbox.postgres import server as postgres_server
 from sandbox.postgres.shop import ShopDatabase
 from sandbox.snowflake.server import SnowflakeServer
 from sandbox.snowflake.warehouse import RawData
@@ -74,14 +74,13 @@ class Place:
 def postgres(company: World, place: Place) -> Iterator[Served]:
     """The shop's database."""
     folder = _reachable_by_postgres(place)
+    postgres_server.end_leftover_in(folder)
     memory = Memory(place.folder / "shop.pickle", company)
     shop = memory.recall(Shop) if (folder / "data").exists() else None
-    server = PostgresServer(
-        folder=folder, port=place.port, password=place.keep("password", lambda: token_hex(8))
-    )
     if shop is None:
-        server.forget()
-    with server:
+        shutil.rmtree(folder / "data", ignore_errors=True)
+    password = place.keep("password", lambda: token_hex(8))
+    with postgres_server.PostgresServer(folder=folder, port=place.port, password=password) as server:
         database = ShopDatabase(server, shop or Shop(company))
         if shop is None:
             database.fill()
@@ -104,12 +103,11 @@ def mysql(company: World, place: Place) -> Iterator[Served]:
     """The application's database."""
     memory = Memory(place.folder / "subscriptions.pickle", company)
     held = memory.recall(Subscriptions)
-    server = MySQLServer(
-        folder=place.folder, port=place.port, password=place.keep("password", lambda: token_hex(8))
-    )
+    mysql_server.end_leftover_in(place.folder)
     if held is None:
-        server.forget()
-    with server:
+        shutil.rmtree(place.folder, ignore_errors=True)
+    password = place.keep("password", lambda: token_hex(8))
+    with mysql_server.MySQLServer(folder=place.folder, port=place.port, password=password) as server:
         application = Application(server, company, held)
         live_a_day = memory.of(application.subscriptions, application.advance)
         settings = server.settings() | {"MYSQL_CA_BUNDLE": str(server.ca_file)}
@@ -152,7 +150,8 @@ def google(company: World, place: Place) -> Iterator[Served]:
 @contextmanager
 def clevertap(company: World, place: Place) -> Iterator[Served]:
     people = EngagementWorld(company.seed, now=company.now)
-    server = CleverTapServer(people, port=place.port)
+    # An account this small is computed at once.
+    server = CleverTapServer(people, port=place.port, computing=0)
     server.passcode = place.keep("passcode", lambda: server.passcode)
     with server:
         yield Served(server.server.url, server.settings(), _following(company, people))

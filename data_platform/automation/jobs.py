@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_platform.declarations import Every, SourceTable
-from data_platform.described import bronze_key
+from data_platform.described import ON_REQUEST, bronze_key
 
 WHOLE_CHAIN = "whole_chain"
 
@@ -17,7 +17,7 @@ _CRON = {Every.HOURLY: "5 * * * *", Every.DAILY: "15 3 * * *"}
 def whole_chain() -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         WHOLE_CHAIN,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(ON_REQUEST),
         description="Every table from its source to the marts, with all checks.",
     )
 

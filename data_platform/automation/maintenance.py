@@ -1,5 +1,7 @@
 """The nightly job that keeps the lake's tables fast and its log short."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from data_platform.declarations import SourceTable
@@ -12,8 +14,12 @@ from data_platform.sources.catalogue import TABLES
 MAINTENANCE = "lake_maintenance"
 
 
-def maintenance_job(settings: Settings) -> dg.JobDefinition:
-    steps = [_step(table, settings) for table in TABLES]
+def maintenance_job(settings: Settings, joined: Mapping[str, tuple[str, ...]]) -> dg.JobDefinition:
+    """Of the declared tables, and of silver's others by their names and keys."""
+    steps = [
+        *(_step(table, settings) for table in TABLES),
+        *(_joined_step(name, key, settings) for name, key in joined.items()),
+    ]
 
     @dg.job(
         name=MAINTENANCE,
@@ -47,6 +53,19 @@ def _step(table: SourceTable, settings: Settings) -> dg.OpDefinition:
             for held in (lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)):
                 if held.exists:
                     _tell(context, held.name, tend_with_spark(session(settings), held, table.silver_key))
+
+    return tend_table
+
+
+def _joined_step(name: str, key: tuple[str, ...], settings: Settings) -> dg.OpDefinition:
+    @dg.op(name=f"tend_{name}", pool="spark", out=dg.Out(dg.Nothing))
+    def tend_table(context: dg.OpExecutionContext) -> None:
+        from data_platform.lake.spark import session
+
+        held = lake_of(settings).silver(name)
+        with failing_plainly(f"silver/{name} was not tended"):
+            if held.exists:
+                _tell(context, held.name, tend_with_spark(session(settings), held, key))
 
     return tend_table
 

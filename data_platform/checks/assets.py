@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from data_platform.checks.scores import Quality, quality_of
+from data_platform.checks.scores import Quality, quality_of, repeated_keys, unfilled
 from data_platform.declarations import Column, Rule, Severity, SourceTable
 from data_platform.described import bronze_key, silver_key
 from data_platform.lake.places import lake_of
@@ -29,6 +29,47 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
         context.op_execution_context.log_event(dg.AssetObservation(key, metadata=_score_metadata(quality)))
         wanted = {check.name for check in context.selected_asset_check_keys}
         yield from (result for result in _results(quality, key) if result.check_name in wanted)
+
+    return checks
+
+
+def joined_checks(
+    name: str, key: Sequence[str], columns: Sequence[Column], settings: Settings
+) -> dg.AssetChecksDefinition:
+    """What a table that is made of others promises: one row per key, and a value where its columns say so."""
+    asset = dg.AssetKey(["silver", name])
+    required = [column.name for column in columns if column.required]
+
+    @dg.multi_asset_check(
+        name=f"{name}_checks",
+        specs=[
+            dg.AssetCheckSpec(
+                "key_unique", asset=asset, blocking=True, description=f"No two rows share {', '.join(key)}."
+            ),
+            dg.AssetCheckSpec(
+                "required_columns_filled",
+                asset=asset,
+                blocking=True,
+                description=f"Each live row says {', '.join(required)}.",
+            ),
+        ],
+        can_subset=True,
+    )
+    def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        table = lake_of(settings).silver(name)
+        if not table.exists:
+            raise dg.Failure(f"silver/{name} does not exist yet; materialize it first", allow_retries=False)
+        counts = {
+            "key_unique": repeated_keys(table, key),
+            "required_columns_filled": unfilled(table, required),
+        }
+        for check in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=check.name,
+                passed=counts[check.name] == 0,
+                metadata={"rows_that_break_it": counts[check.name], "rows": table.rows},
+            )
 
     return checks
 

@@ -5,6 +5,7 @@ score is the share of rows that keep it; a dimension's is the mean of its rules;
 dimensions, out of 100.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -48,8 +49,6 @@ def quality_of(table: SourceTable, lake: Lake) -> Quality | None:
     silver, quarantine = lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)
     if not silver.exists:
         return None
-    key = ", ".join(f'"{name}"' for name in table.silver_key)
-    repeated = f"select count(*) as n from (select {key} from held group by {key} having count(*) > 1)"
     counts = {
         Severity.WARN: _named(silver, "_warnings", "not is_deleted"),
         Severity.ERROR: _named(quarantine, "_reasons"),
@@ -58,9 +57,22 @@ def quality_of(table: SourceTable, lake: Lake) -> Quality | None:
         table=table,
         live=_count(silver, "select count(*) as n from held where not is_deleted"),
         quarantined=_count(quarantine, "select count(*) as n from held"),
-        repeated_keys=_count(silver, repeated),
+        repeated_keys=repeated_keys(silver, table.silver_key),
         broken={name: counts[rule.severity].get(name, 0) for name, rule, _ in table.every_rule},
     )
+
+
+def repeated_keys(held: LakeTable, key: Sequence[str]) -> int:
+    columns = ", ".join(f'"{name}"' for name in key)
+    return _count(
+        held, f"select count(*) as n from (select {columns} from held group by {columns} having count(*) > 1)"
+    )
+
+
+def unfilled(held: LakeTable, columns: Sequence[str]) -> int:
+    """The live rows that lack a value in one of the columns."""
+    lacks = " or ".join(f'"{name}" is null' for name in columns)
+    return _count(held, f"select count(*) as n from held where not is_deleted and ({lacks})")
 
 
 def _count(held: LakeTable, sql: str) -> int:

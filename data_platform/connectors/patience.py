@@ -9,7 +9,7 @@ from data_platform.connectors.base import QuotaReached
 
 log = logging.getLogger(__name__)
 
-FIRST_LOOK = 1.0
+FIRST_LOOK = 0.25
 LONGEST_LOOK = 30.0
 
 

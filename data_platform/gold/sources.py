@@ -21,6 +21,8 @@ from data_platform.declarations import (
     SourceTable,
 )
 from data_platform.settings import Settings
+from data_platform.silver.catalogue import JOINED
+from data_platform.silver.joined import Joined
 from data_platform.sources.catalogue import TABLES
 
 MADE_BY = "# Made from the declarations by `python -m data_platform.gold.sources`; change those instead.\n"
@@ -56,13 +58,13 @@ def warehouse_type(declared: DataType) -> str:
     return _WAREHOUSE_TYPES.get(declared.kind, str(declared))
 
 
-def sources_yaml(tables: Iterable[SourceTable]) -> str:
-    """The dbt sources file for these tables."""
+def sources_yaml(tables: Iterable[SourceTable], joined: Iterable[Joined]) -> str:
+    """The dbt sources file for these tables, and for those made of several."""
     silver = {
         "name": "silver",
-        "description": "A conformed table per source table, a row per key; deleted rows stay as tombstones.",
+        "description": "A table per source table, and those made of several; deleted rows stay as tombstones.",
         "config": {"meta": {"external_location": f"delta_scan('{LAKE}/silver/{{identifier}}')"}},
-        "tables": [_table(table) for table in tables],
+        "tables": [*(_table(table) for table in tables), *(_joined(table) for table in joined)],
     }
     listed: str = yaml.safe_dump({"version": 2, "sources": [silver]}, sort_keys=False, width=110)
     return MADE_BY + listed
@@ -77,10 +79,24 @@ def _table(table: SourceTable) -> dict[str, Any]:
     }
 
 
-def _column(table: SourceTable, column: Column, silver_name: str) -> dict[str, Any]:
+def _joined(table: Joined) -> dict[str, Any]:
+    declared = [_described(column, column.name, column.description) for column in table.columns]
     return {
-        "name": silver_name,
-        "description": f"{table.reads}.{column.name}. {column.description}".strip(),
+        "name": table.name,
+        "description": f"{table.description} One row per {', '.join(table.key)}.",
+        "columns": declared
+        + [_said_by_silver(*column) for column in _SAID_BY_SILVER if column[0] != "_warnings"],
+    }
+
+
+def _column(table: SourceTable, column: Column, silver_name: str) -> dict[str, Any]:
+    return _described(column, silver_name, f"{table.reads}.{column.name}. {column.description}".strip())
+
+
+def _described(column: Column, name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": description,
         "data_type": warehouse_type(column.type),
         "config": {"meta": {"classification": column.classification}},
     }
@@ -96,7 +112,7 @@ def sources_file(project: Path) -> Path:
 
 def write_sources(project: Path) -> None:
     """Bring the file up to the declarations; where it is already, dbt has nothing to parse again."""
-    file, made = sources_file(project), sources_yaml(TABLES)
+    file, made = sources_file(project), sources_yaml(TABLES, JOINED)
     if not file.exists() or file.read_text() != made:
         file.write_text(made)
 

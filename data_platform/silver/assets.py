@@ -1,10 +1,11 @@
-"""Silver assets: one conformed table per declared table."""
+"""Silver assets: one conformed table per declared table, and those that are made of several."""
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from data_platform.declarations import SourceTable
+from data_platform.declarations import Column, SourceTable
 from data_platform.described import (
     RETRIES,
     bronze_key,
@@ -15,26 +16,77 @@ from data_platform.described import (
     tags_of,
 )
 from data_platform.lake.places import lake_of
+from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
+from data_platform.silver.joined import Joined, join
+from data_platform.silver.step import Refined, refine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Condition = dg.AutomationCondition[Any]
+# What brings a table up to its inputs, given what starts Spark where it is needed, and the lake.
+Step = Callable[["Callable[[], SparkSession]", Lake], Refined]
 
 
 def silver_asset(
-    table: SourceTable, settings: Settings, automation_condition: dg.AutomationCondition[Any]
+    table: SourceTable, settings: Settings, automation_condition: Condition
 ) -> dg.AssetsDefinition:
-    columns = {column.silver_name: column for column in table.columns if column.silver_name}
-
-    @dg.asset(
-        key=silver_key(table),
+    return _asset(
+        table.silver_name,
+        lambda spark, lake: refine(spark, table, lake),
+        settings,
+        automation_condition,
         deps=[bronze_key(table)],
         description=f"{table.description} One row per {', '.join(table.silver_key)}: its newest version, cleaned.",
+        owner=table.owner,
+        tags=tags_of(table),
+        columns={column.silver_name: column for column in table.columns if column.silver_name},
+        lineage=column_lineage(table),
+        quarantine=f"{settings.lake}/quarantine/silver/{table.silver_name}",
+    )
+
+
+def joined_asset(table: Joined, settings: Settings, automation_condition: Condition) -> dg.AssetsDefinition:
+    return _asset(
+        table.name,
+        lambda spark, lake: join(spark, table, lake),
+        settings,
+        automation_condition,
+        deps=[silver_key(source) for source in table.inputs],
+        description=f"{table.description} One row per {', '.join(table.key)}.",
+        owner=table.owner,
+        tags={"restricted": str(any(source.restricted for source in table.inputs)).lower()},
+        columns={column.name: column for column in table.columns},
+    )
+
+
+def _asset(
+    name: str,
+    step: Step,
+    settings: Settings,
+    automation_condition: Condition,
+    *,
+    deps: Sequence[dg.AssetKey],
+    description: str,
+    owner: str,
+    tags: Mapping[str, str],
+    columns: dict[str, Column],
+    lineage: dg.TableColumnLineage | None = None,
+    quarantine: str | None = None,
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["silver", name]),
+        deps=deps,
+        description=description,
         group_name="silver",
         kinds={"spark", "delta"},
-        owners=[table.owner],
-        tags=tags_of(table),
+        owners=[owner],
+        tags=tags,
         metadata={
             "dagster/column_schema": column_schema(columns),
-            "dagster/table_name": f"silver.{table.silver_name}",
-            "quarantine": f"{settings.lake}/quarantine/silver/{table.silver_name}",
+            "dagster/table_name": f"silver.{name}",
+            **({"quarantine": quarantine} if quarantine else {}),
         },
         automation_condition=automation_condition,
         retry_policy=RETRIES,
@@ -42,16 +94,15 @@ def silver_asset(
     )
     def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from data_platform.lake.spark import session
-        from data_platform.silver.step import refine
 
-        with failing_plainly(f"silver/{table.silver_name} was not refined"):
-            refined = refine(lambda: session(settings), table, lake_of(settings))
-        context.log.info("%s: %s", table.silver_name, refined.says)
+        with failing_plainly(f"silver/{name} was not refined"):
+            refined = step(lambda: session(settings), lake_of(settings))
+        context.log.info("%s: %s", name, refined.says)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(str(refined.batch)),
             metadata={
                 "dagster/row_count": refined.rows,
-                "dagster/column_lineage": column_lineage(table),
+                **({"dagster/column_lineage": lineage} if lineage else {}),
                 "read": refined.read,
                 "keys": refined.keys,
                 "merged": refined.merged,

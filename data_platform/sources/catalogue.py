@@ -1,9 +1,27 @@
 """Every table that the platform lands, gathered from the modules beside this one."""
 
 from data_platform.declarations import SourceTable, catalogue
-from data_platform.sources import salesforce
+from data_platform.sources import (
+    clevertap,
+    facebook,
+    google,
+    mysql,
+    postgres,
+    rest_api,
+    salesforce,
+    snowflake,
+)
 
-TABLES: tuple[SourceTable, ...] = catalogue(salesforce.TABLES)
+TABLES: tuple[SourceTable, ...] = catalogue(
+    salesforce.TABLES,
+    rest_api.TABLES,
+    snowflake.TABLES,
+    postgres.TABLES,
+    mysql.TABLES,
+    facebook.TABLES,
+    google.TABLES,
+    clevertap.TABLES,
+)
 
 
 def table_named(name: str) -> SourceTable:

@@ -42,6 +42,11 @@ OPTIONS = (
 )
 
 
+def end_leftover_in(folder: Path) -> None:
+    """Ends the server that a killed sandbox left at work on a folder."""
+    end_leftover(folder / "pid", folder)
+
+
 class MySQLServer:
     """A server with one database, on a free port of this machine unless one is named."""
 
@@ -66,16 +71,10 @@ class MySQLServer:
         return {"MYSQL_DSN": self.dsn}
 
     def start(self) -> "MySQLServer":
-        end_leftover(self.folder / "pid", self.folder)
         if not self._data.exists():
             self._make()
         self._run()
         return self
-
-    def forget(self) -> None:
-        """What an earlier server left in the folder is gone."""
-        end_leftover(self.folder / "pid", self.folder)
-        shutil.rmtree(self._data, ignore_errors=True)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)

@@ -7,10 +7,11 @@ import dagster as dg
 import pytest
 
 from data_platform.automation.conditions import on_change
-from data_platform.declarations import Every, Severity
+from data_platform.declarations import Every, Severity, Window
 from data_platform.definitions import build
 from data_platform.described import bronze_key, silver_key
 from data_platform.settings import CHECKOUT, Settings
+from data_platform.silver.catalogue import JOINED
 from data_platform.sources.catalogue import TABLES
 
 LOADED_WITHOUT_A_NETWORK = """
@@ -22,7 +23,7 @@ def refuse(*_, **__):
 
 socket.socket.connect = socket.create_connection = subprocess.Popen.__init__ = refuse
 import data_platform.definitions
-print(sorted({"pyspark", "py4j", "dbt", "duckdb", "pandas"} & sys.modules.keys()))
+print(sorted({"dbt", "duckdb", "pandas", "snowflake.connector", "adbc_driver_manager"} & sys.modules.keys()))
 """
 
 
@@ -62,7 +63,27 @@ def test_every_declared_table_is_an_asset_in_bronze_and_silver(repository):
         assert bronze.metadata["quarantine"].endswith(f"/quarantine/{table.system}/{table.name}")
         assert silver.metadata["quarantine"].endswith(f"/quarantine/silver/{table.silver_name}")
         assert bronze.freshness_policy_or_from_metadata.fail_window.to_timedelta() == table.every.promise
-        assert {key.path[0] for key in silver.child_keys} == {"gold"}
+        assert {key.path[0] for key in silver.child_keys} <= {"silver", "gold"}
+
+
+def test_a_table_made_of_others_follows_them_and_promises_its_key(repository):
+    graph = repository.asset_graph
+    for table in JOINED:
+        node = graph.get(dg.AssetKey(["silver", table.name]))
+        assert node.parent_keys == {silver_key(source) for source in table.inputs}
+        assert node.owners == [table.owner]
+        shown = node.metadata["dagster/column_schema"].columns
+        assert [column.name for column in shown] == [column.name for column in table.columns]
+        checks = {key.name: graph.get(key).blocking for key in node.check_keys}
+        assert checks == {"key_unique": True, "required_columns_filled": True}
+
+
+def test_tables_read_by_days_have_their_days_beside_them_in_one_run_a_backfill(repository):
+    graph = repository.asset_graph
+    days = graph.get_all_asset_keys() - repository.get_job("whole_chain").asset_layer.executable_asset_keys
+    windows = [table for table in TABLES if isinstance(table.load, Window)]
+    assert days == {dg.AssetKey([*table.asset_path, "days"]) for table in windows}
+    assert all(graph.get(key).backfill_policy == dg.BackfillPolicy.single_run() for key in days)
 
 
 def test_columns_are_shown_with_their_classification(repository):
@@ -104,14 +125,16 @@ def test_each_interval_has_its_schedule_and_every_table_is_in_one(repository):
 
 def test_the_whole_chain_is_one_job_with_every_asset_and_check(repository):
     chain = repository.get_job("whole_chain").asset_layer
-    assert chain.executable_asset_keys == repository.asset_graph.materializable_asset_keys
+    days = {key for key in repository.asset_graph.materializable_asset_keys if key.path[-1] == "days"}
+    assert chain.executable_asset_keys == repository.asset_graph.materializable_asset_keys - days
     assert chain.asset_graph.asset_check_keys == repository.asset_graph.asset_check_keys
 
 
 def test_sources_spark_and_the_warehouse_are_pools_of_their_own(repository):
     nodes = repository.asset_graph
-    assert {nodes.get(bronze_key(table)).pools.pop() for table in TABLES} == {"salesforce"}
-    assert {nodes.get(silver_key(table)).pools.pop() for table in TABLES} == {"spark"}
+    for table in TABLES:
+        assert nodes.get(bronze_key(table)).pools == {table.system}
+        assert nodes.get(silver_key(table)).pools == {"spark"}
 
 
 def test_silver_and_gold_are_made_again_by_the_sensor_and_bronze_by_its_schedule(repository):

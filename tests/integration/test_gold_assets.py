@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 from data_platform.gold.assets import POOL, gold_assets
 from data_platform.lake.schema import arrow_type
 from data_platform.settings import Settings
-from data_platform.sources.catalogue import TABLES
+from data_platform.sources.salesforce import TABLES
 
 MADE = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from simple_salesforce.exceptions import (
 )
 
 from data_platform.declarations import SourceTable
-from data_platform.sources.catalogue import TABLES
+from data_platform.sources.salesforce import TABLES
 from sandbox.salesforce.server import SalesforceServer
 from sandbox.world.company import Sizes, World
 

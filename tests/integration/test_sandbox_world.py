@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from data_platform.sources.catalogue import TABLES
+from data_platform.sources.salesforce import TABLES
 from sandbox.world.company import EPOCH, Sizes, World
 from sandbox.world.ids import id_with_checksum
 

@@ -24,7 +24,7 @@ from data_platform.lake.places import lake_of
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.silver.step import Refined, refine
-from data_platform.sources.catalogue import TABLES
+from data_platform.sources.salesforce import TABLES
 from sandbox.salesforce.server import SalesforceServer
 from sandbox.world.company import Sizes, World
 

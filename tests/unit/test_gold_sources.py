@@ -8,6 +8,7 @@ import yaml
 from data_platform.declarations import DECIMAL, LIST, STRING, STRUCT, TIMESTAMP, Column
 from data_platform.gold.sources import sources_file, sources_yaml, warehouse_type
 from data_platform.settings import CHECKOUT
+from data_platform.silver.catalogue import JOINED
 from data_platform.sources.catalogue import TABLES
 
 PROJECT = CHECKOUT / "dbt_project"
@@ -26,13 +27,13 @@ def classifications(columns: list[dict]) -> dict[str, str]:
 
 
 def test_the_committed_sources_are_those_of_the_declarations():
-    assert sources_file(PROJECT).read_text() == sources_yaml(TABLES), (
+    assert sources_file(PROJECT).read_text() == sources_yaml(TABLES, JOINED), (
         "run `python -m data_platform.gold.sources` and commit what it writes"
     )
 
 
 def test_every_silver_column_is_a_source_column_with_its_classification():
-    (silver,) = yaml.safe_load(sources_yaml(TABLES))["sources"]
+    (silver,) = yaml.safe_load(sources_yaml(TABLES, ()))["sources"]
     for table, source in zip(TABLES, silver["tables"], strict=True):
         declared = {
             column.silver_name: column.classification for column in table.columns if column.silver_name
@@ -44,6 +45,17 @@ def test_every_silver_column_is_a_source_column_with_its_classification():
             "_landed_at",
             "_warnings",
         ]
+
+
+def test_every_column_of_a_table_made_of_others_is_a_source_column():
+    (silver,) = yaml.safe_load(sources_yaml((), JOINED))["sources"]
+    for table, source in zip(JOINED, silver["tables"], strict=True):
+        assert source["name"] == table.name
+        assert classifications(source["columns"]) == {
+            column.name: column.classification for column in table.columns
+        }
+        said = [column["name"] for column in source["columns"]][len(table.columns) :]
+        assert said == ["is_deleted", "_batch", "_landed_at"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ BELOW = {
     "bronze": DECLARED | {"settings", "described", "connectors", "lake"},
     # A joined table names the tables that it is made of.
     "silver": DECLARED | {"settings", "described", "lake", "sources"},
-    "gold": DECLARED | {"settings"},
+    # What is served to other databases is read from the lake.
+    "gold": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
     "checks": DECLARED | {"settings", "described", "lake"},
     "automation": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws"},
     # They run in AWS, with nothing of ours beside them.
@@ -34,7 +35,7 @@ WIRING = {"definitions", "cli", "demo"}
 SET_UP = {
     "silver.class_archive": {"bronze"},
     "gold.prepare": {"sources"},
-    "gold.sources": {"sources"},
+    "gold.sources": {"sources", "silver"},
 }
 # These tell a library what it looks for in the environment, and take nothing from there.
 TELLS_A_LIBRARY = {
