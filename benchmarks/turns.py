@@ -108,11 +108,11 @@ def start(side: Side, job: Job, folder: Path) -> Run:
 
 
 def take_turns(
-    sides: Sequence[Side], job: Job, rounds: int, check: Check | None = None
+    sides: Sequence[Side], job: Job, rounds: int, check: Check | None = None, *, warm_up: bool = True
 ) -> dict[str, list[Run]]:
     """Every side once a round; a round before the first fills the caches of disk and server for all."""
     runs: dict[str, list[Run]] = {side.name: [] for side in sides}
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for side in sides:
             done = side.run(job, check)
             turn = f"round {number}" if number else "warm-up"
