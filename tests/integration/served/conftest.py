@@ -213,6 +213,12 @@ def ads(lake: Lake) -> Ads:
 
 
 @pytest.fixture
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
 def staged_keys(s3: Any) -> Any:
     """What lies in the bucket."""
 
