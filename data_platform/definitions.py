@@ -11,6 +11,7 @@ from data_platform.bronze.days import days_asset
 from data_platform.checks.assets import freshness_checks, joined_checks, silver_checks
 from data_platform.declarations import Window
 from data_platform.gold.assets import gold_assets
+from data_platform.gold.served import served_assets
 from data_platform.settings import Settings
 from data_platform.silver.assets import joined_asset, silver_asset
 from data_platform.silver.catalogue import JOINED
@@ -26,6 +27,7 @@ def build(settings: Settings) -> dg.Definitions:
             *(silver_asset(table, settings, condition) for table in TABLES),
             *(joined_asset(table, settings, condition) for table in JOINED),
             gold_assets(settings, condition),
+            *served_assets(settings, condition),
         ],
         asset_checks=[
             *(silver_checks(table, settings) for table in TABLES),

@@ -37,6 +37,8 @@ from sandbox.world.shop import Shop
 from sandbox.world.subscriptions import Subscriptions
 from sandbox.world.warehouse import Warehouse
 
+# The database that tables are served in for those who have no lake.
+REPORTING = "reporting"
 # The tables that AppFlow has flows for, by their objects.
 FLOWS = {"Account": "accounts", "Contact": "contacts", "Lead": "leads", "Opportunity": "opportunities"}
 
@@ -72,7 +74,7 @@ class Place:
 
 @contextmanager
 def postgres(company: World, place: Place) -> Iterator[Served]:
-    """The shop's database."""
+    """The shop's database, and one that tables are served in."""
     folder = _reachable_by_postgres(place)
     postgres_server.end_leftover_in(folder)
     memory = Memory(place.folder / "shop.pickle", company)
@@ -84,8 +86,10 @@ def postgres(company: World, place: Place) -> Iterator[Served]:
         database = ShopDatabase(server, shop or Shop(company))
         if shop is None:
             database.fill()
+            server.create_database(REPORTING)
+        settings = server.settings() | {"SERVED_POSTGRES_DSN": server.dsn_of(REPORTING)}
         live_a_day = memory.of(database.shop, database.live_a_day)
-        yield Served(f"postgresql://127.0.0.1:{server.port}", server.settings(), live_a_day)
+        yield Served(f"postgresql://127.0.0.1:{server.port}", settings, live_a_day)
 
 
 def _reachable_by_postgres(place: Place) -> Path:

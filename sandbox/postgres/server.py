@@ -59,7 +59,10 @@ class PostgresServer:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+        return self.dsn_of(DATABASE)
+
+    def dsn_of(self, database: str) -> str:
+        return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def settings(self) -> dict[str, str]:
         """The platform's settings for this database, by their names in the environment."""
@@ -71,10 +74,7 @@ class PostgresServer:
             self._make_cluster()
         self._run()
         if is_new:
-            connection = self.connect("postgres")
-            connection.autocommit = True
-            connection.cursor().execute(f"create database {DATABASE}")
-            connection.close()
+            self.create_database(DATABASE)
         return self
 
     def stop(self) -> None:
@@ -91,6 +91,12 @@ class PostgresServer:
         return psycopg2.connect(
             host="127.0.0.1", port=self.port, user=ROLE, password=self.password, dbname=database
         )
+
+    def create_database(self, name: str) -> None:
+        connection = self.connect("postgres")
+        connection.autocommit = True
+        connection.cursor().execute(f"create database {name}")
+        connection.close()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Runs one statement in a transaction of its own; returns its rows, if it has any."""

@@ -14,7 +14,7 @@ from tests.faults.result import Result
 from tests.faults.truth import Truth, gold_differs, gold_differs_from_truth
 
 SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
-TO_SILVER = 'key:"bronze/*" or key:"silver/*"'
+TO_SILVER = 'key:"bronze/salesforce/*" or key:"silver/salesforce_*"'
 GOLD = 'key:"gold/*"'
 RUN_DBT = "data_platform.gold.assets:run_dbt"
 RUN_MODEL = "dbt.task.run:ModelRunner.execute"

@@ -15,7 +15,7 @@ from tests.faults.result import Result
 from tests.faults.truth import Truth, silver_differs
 
 SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
-BRONZE = 'key:"bronze/*"'
+BRONZE = 'key:"bronze/salesforce/*"'
 STEP = "data_platform.silver.step"
 DATA_FILE = "*.parquet"
 # Delta writes a commit beside its place, under a name that begins with a dot, and then moves it there.
