@@ -146,7 +146,7 @@ def _served_asset(
         deps=[silver],
         description=f"{table.description} One row per {', '.join(table.key)}, loaded from silver.",
         group_name="served",
-        kinds={target, "delta"},
+        kinds={target},
         owners=[table.owner],
         metadata={
             "dagster/column_schema": column_schema(

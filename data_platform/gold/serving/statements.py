@@ -64,8 +64,7 @@ def load(database: Database, work: Work) -> Counts:
     """The order: rows are got ready, and then in one transaction staged, put into the table, and the position noted."""
     table = work.table
     with database.prepared(work) as fill_staging:
-        if not _is_there(database, POSITIONS):
-            database.execute(_POSITIONS_TABLE)
+        _make_positions(database)
         with _transaction(database):
             database.execute(database.dialect.lock.format(table=POSITIONS))
             if held(database, table) != work.held:
@@ -152,6 +151,16 @@ create table if not exists {POSITIONS} (
     row_count bigint not null,
     loaded_at timestamp not null
 )"""
+
+
+def _make_positions(database: Database) -> None:
+    """Before the transaction, whose first statement is to lock it; two loads may be the first at once."""
+    if not _is_there(database, POSITIONS):
+        try:
+            database.execute(_POSITIONS_TABLE)
+        except TargetError:
+            if not _is_there(database, POSITIONS):
+                raise
 
 
 def _make(database: Database, table: Served) -> None:

@@ -1,15 +1,19 @@
 """Served tables against silver: what users of a target see is what silver holds alive, whatever happened to it."""
 
 import signal
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
+from deltalake import DeltaTable
 
 from data_platform.gold import served
 from data_platform.gold.served import FACEBOOK_ADS, GOOGLE_ADS, serve, target_for
 from data_platform.gold.serving.changes import reached, rows
 from data_platform.gold.serving.target import PositionMoved, Work
+from data_platform.lake.maintenance import tend
 from tests.integration.served.conftest import Ads, ad
 
 FIRST = date(2026, 6, 1)
@@ -177,6 +181,46 @@ def test_a_lost_commit_of_silver_is_noticed_behind_another_of_its_number(loaded,
 
     assert loaded.load(FACEBOOK_ADS).took_all
     loaded.agrees(FACEBOOK_ADS, ads)
+
+
+def test_maintenance_of_silver_between_loads_disturbs_nothing(loaded, ads):
+    ads.change(ad("facebook", 1, clicks=99))
+    tend(ads.table.fresh(), timedelta(0))
+    moved = loaded.load(FACEBOOK_ADS)
+    assert (moved.took_all, moved.counts.changed) == (False, 1)
+    loaded.agrees(FACEBOOK_ADS, ads)
+
+    tend(ads.table.fresh(), timedelta(0))
+    before = transactions_begun(loaded)
+    loaded.load(FACEBOOK_ADS)
+    assert transactions_begun(loaded) == before
+
+
+def test_a_log_that_no_longer_reaches_back_is_answered_by_all_rows(loaded, ads, tmp_path):
+    change_all_ways(ads)
+    DeltaTable(ads.table.uri).create_checkpoint()
+    for version in range(2):
+        (tmp_path / "lake" / "silver" / "ad_performance" / "_delta_log" / f"{version:020d}.json").unlink()
+
+    assert loaded.load(FACEBOOK_ADS).took_all
+    loaded.agrees(FACEBOOK_ADS, ads)
+
+
+def test_first_loads_at_once_are_each_right(loading, ads):
+    ads.change(*(ad(platform, number) for platform in ("facebook", "google") for number in range(50)))
+    together = Barrier(4)
+
+    def load(table):
+        together.wait(60)
+        return loading.load(table)
+
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(load, [FACEBOOK_ADS, GOOGLE_ADS] * 2))
+
+    loading.agrees(FACEBOOK_ADS, ads)
+    loading.agrees(GOOGLE_ADS, ads)
+    assert [each.counts.rows for each in done] == [50] * 4
+    assert sum(each.counts.added for each in done) == 100
 
 
 def test_many_batches_and_files_are_one_load(loading, ads, monkeypatch):

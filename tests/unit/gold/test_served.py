@@ -89,7 +89,7 @@ def test_every_table_is_an_asset_of_every_target():
         [spec] = asset.specs
         assert spec.deps == [dg.AssetDep(dg.AssetKey(["silver", "ad_performance"]))]
         assert spec.group_name == "served"
-        assert spec.kinds == {key.split("/")[1], "delta"}
+        assert spec.kinds == {key.split("/")[1]}
         assert spec.automation_condition == dg.AutomationCondition.eager()
         assert asset.op.pool == f"served_{key.split('/')[1]}"
     dg.Definitions(assets=list(assets.values())).resolve_all_asset_specs()
