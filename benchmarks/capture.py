@@ -50,18 +50,16 @@ DECODED = """
 (select data from pg_logical_slot_peek_binary_changes(
     '{slot}', null, null, 'proto_version', '1', 'publication_names', '{slot}'))
 """
-# The same question to the source, and to bronze by each key's newest row.
+# The same question to the source, and to bronze by each key's newest row. The sum of whole moments has no room.
 CONTENT = """
 select count(*) as rows, sum(order_id) as order_ids, sum(amount) as amount, sum(quantity) as quantity,
-    count(case when is_gift then 1 end) as gifts, {moments} as moments from {held}
+    count(case when is_gift then 1 end) as gifts, sum({microseconds} % 1000000007) as moments from {held}
 """
-IN_POSTGRES = CONTENT.format(
-    held="orders", moments="sum(extract(epoch from updated_at - timestamptz '2025-01-01Z') * 1000000)::bigint"
-)
+IN_POSTGRES = CONTENT.format(held="orders", microseconds="(extract(epoch from updated_at) * 1000000)::bigint")
 IN_BRONZE = CONTENT.format(
     held="""(select *, row_number() over (partition by order_id order by _order desc) as place from held)
     where place = 1 and _op <> 'delete'""",
-    moments="""sum(arrow_cast(arrow_cast(updated_at, 'Timestamp(Microsecond, None)'), 'Int64') - 1735689600000000)""",
+    microseconds="arrow_cast(arrow_cast(updated_at, 'Timestamp(Microsecond, None)'), 'Int64')",
 )
 
 
