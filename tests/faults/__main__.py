@@ -12,6 +12,7 @@ from tests.faults import (
     kills_sources,
     random_kills,
     server,
+    sources,
     surroundings,
     two_runs,
 )
@@ -20,6 +21,7 @@ from tests.faults.result import Result, as_json, show
 GROUPS: dict[str, Callable[[], list[Result]]] = {
     "kills-bronze": kills_bronze.run,
     "kills-sources": kills_sources.run,
+    "sources": sources.run,
     "kills-silver": kills_silver.run,
     "kills-gold": kills_gold.run,
     "random": random_kills.run,

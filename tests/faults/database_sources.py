@@ -1,7 +1,7 @@
 """Tables of the databases, for loads to be disturbed: what lets them come in many batches, and what is true of them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,7 @@ from sandbox.snowflake.warehouse import RawData
 from sandbox.world.company import Sizes, World
 from sandbox.world.shop import Shop, Unheld
 from tests.faults.launcher import Constant
-from tests.faults.loads import Key
+from tests.faults.loads import Key, Note
 from tests.faults.result import Row
 
 SMALL = Sizes(accounts=20, contacts=150, leads=20, opportunities=20)
@@ -31,6 +31,14 @@ BY_MOMENT = Incremental(
 )
 SUBSCRIPTIONS_BY_MOMENT = replace(SUBSCRIPTIONS, load=BY_MOMENT)
 ORDERS_BY_MOMENT = replace(CUSTOMER_ORDERS, load=BY_MOMENT)
+
+
+# How a record of the truth shows in bronze, where a table was altered.
+Shown = Callable[[Row], Row]
+
+
+def as_it_is(row: Row) -> Row:
+    return row
 
 
 class ShopCustomers:
@@ -58,16 +66,27 @@ class ShopCustomers:
         self.server.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
         self.server.execute("drop schema public cascade; create schema public")
         self.shop = Shop(self.world)
+        self.shown: Shown = as_it_is
+        self.rewritten = 0
         self.database = ShopDatabase(self.server, self.shop)
         self.database.fill()
 
-    def change(self) -> Iterator[None]:
+    def change(self, note: Note) -> None:
         for _ in range(3):
             self.database.live_a_day()
-            yield
+            note()
 
     def records(self) -> Mapping[Key, Row]:
-        return {(key,): _as_landed(row) for key, row in self.shop.rows["customers"].items()}
+        return {(key,): self.shown(_as_landed(row)) for key, row in self.shop.rows["customers"].items()}
+
+    def rewrite(self, **values: Any) -> None:
+        """Every row gets these values, in one transaction."""
+        self.rewritten += 1
+        stamped = {"updated_at": self.shop.begun + timedelta(days=100 + self.rewritten)} | values
+        assigned = ", ".join(f"{name} = %s" for name in stamped)
+        self.server.execute(f"update customers set {assigned}", *stamped.values())
+        rows = self.shop.rows["customers"]
+        rows.update({key: row | stamped for key, row in rows.items()})
 
     def undecodable(self) -> Sequence[bytes]:
         return ()
@@ -100,15 +119,19 @@ class AppSubscriptions:
     def begin(self) -> None:
         self.server.execute("drop table if exists subscriptions")
         self.app = Application(self.server, self.world)
+        self.shown: Shown = as_it_is
 
-    def change(self) -> Iterator[None]:
+    def change(self, note: Note) -> None:
         self.app.advance()
         # In one moment, so that ties lie across the edges of batches.
         self.app.update(self.app.truth(), seats=7)
-        yield
 
     def records(self) -> Mapping[Key, Row]:
-        return {(key,): _as_declared(row) for key, row in self.app.truth().items()}
+        return {(key,): self.shown(_as_declared(row)) for key, row in self.app.truth().items()}
+
+    def rewrite(self, **values: Any) -> None:
+        """Every row gets these values, in one transaction."""
+        self.app.update(self.app.truth(), **values)
 
     def undecodable(self) -> Sequence[bytes]:
         return ()
@@ -143,16 +166,24 @@ class WarehouseOrders:
 
     def begin(self) -> None:
         self.raw = RawData(self.server, self.world)
+        self.some_are_gone = False
+        self.shown: Shown = as_it_is
 
-    def change(self) -> Iterator[None]:
-        self.raw.advance()
+    def change(self, note: Note) -> None:
+        # The world numbers new orders by how many there are, so none is made once some are gone.
+        if not self.some_are_gone:
+            self.raw.advance()
         orders = self.raw.truth("customer_orders")
         self.raw.delete("customer_orders", sorted(orders)[:2])
+        self.some_are_gone = True
         self.raw.update("customer_orders", orders, status="returned")
-        yield
 
     def records(self) -> Mapping[Key, Row]:
-        return {(key,): row for key, row in self.raw.truth("customer_orders").items()}
+        return {(key,): self.shown(row) for key, row in self.raw.truth("customer_orders").items()}
+
+    def rewrite(self, **values: Any) -> None:
+        """Every row gets these values, in one statement."""
+        self.raw.update("customer_orders", self.raw.truth("customer_orders"), **values)
 
     def undecodable(self) -> Sequence[bytes]:
         return ()

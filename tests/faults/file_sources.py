@@ -2,7 +2,7 @@
 them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from sandbox.landing.files import csv_lines
 from sandbox.landing.rates import rates_on
 from sandbox.landing.zone import LandingFolder, land_rates
 from tests.faults.launcher import Constant
-from tests.faults.loads import Key
+from tests.faults.loads import Key, Note
 from tests.faults.result import Row
 
 # An object is a batch.
@@ -48,12 +48,11 @@ class Rates:
         self.day = FIRST_DAY
         self._publish(cut_off=1)
 
-    def change(self) -> Iterator[None]:
+    def change(self, note: Note) -> None:
         """The newest rates are published anew, and those of further days."""
         corrected = max(self.rates)
         self._land(corrected, {name: rate + 1 for name, rate in self.rates[corrected].items()})
         self._publish(cut_off=0)
-        yield
 
     def records(self) -> Mapping[Key, Row]:
         return {
@@ -107,13 +106,13 @@ class FlownAccounts:
         self.zone = LandingFolder(self.folder / str(self.begun))
         self.day = FIRST_DAY
         self.rows: dict[str, Row] = {}
+        self.started_before = len(self.server.started)
         self.bad: list[bytes] = []
         self.landed = 0
         self._change_rows()
 
-    def change(self) -> Iterator[None]:
+    def change(self, note: Note) -> None:
         self._change_rows()
-        yield
 
     def records(self) -> Mapping[Key, Row]:
         return {(key,): row for key, row in self.rows.items()}

@@ -103,12 +103,11 @@ def killed(source: Source, point: Point, home: Path) -> Result:
     result = Result(f"{source.name}: {point.name}")
     source.begin()
     versions = Versions(source)
-    versions.note()
     loads = Loads(home, source)
     for change in (False, True):
         if change:
-            for _ in source.change():
-                versions.note()
+            source.change(versions.note)
+        versions.note()
         kill_and_run_again(loads, point, result)
         if not change:
             result.difference = versions.differ(loads.lake)

@@ -4,7 +4,7 @@ What bronze must hold afterwards is every version of the source's records that l
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.faults.result import Difference, Row
 from tests.faults.truth import held
 
 Key = tuple[Any, ...]
+Note = Callable[[], None]
 
 
 class Source(Protocol):
@@ -42,8 +43,9 @@ class Source(Protocol):
     def begin(self) -> None:
         """Be ready for a lake that holds nothing yet."""
 
-    def change(self) -> Iterator[None]:
-        """A day goes by, in which each record that can change does; stops where a version has to be noted."""
+    def change(self, note: Note) -> None:
+        """A day goes by, in which each record that can change does. Where a source tells of every version, `note` is
+        called before the next."""
 
     def records(self) -> Mapping[Key, Row]:
         """What is there now, by key, as bronze must hold it."""
@@ -71,11 +73,17 @@ class Versions:
             if self.by_key[key][-1]["_op"] == "upsert":
                 self.by_key[key].append({"_op": "delete"})
 
-    def differ(self, lake: Lake) -> Difference:
+    def differ(self, lake: Lake, *, newest_alone: bool = False) -> Difference:
+        """Every version once, or each key's newest; what can't be decoded in quarantine once."""
         table = self.source.table
-        expected = {(key, at): row for key, rows in self.by_key.items() for at, row in enumerate(rows)}
         rows = list(_numbered(table, held(lake, f"bronze/{table.system}/{table.name}")))
-        found = Difference.between(expected, rows, lambda row: row["place"])
+        if newest_alone:
+            newest = {key: known[-1] for key, known in self.by_key.items()}
+            found = Difference.between(newest, _newest(rows), lambda row: row["place"][0])
+            found += Difference(doubled=_repeated(table, rows))
+        else:
+            expected = {(key, at): row for key, known in self.by_key.items() for at, row in enumerate(known)}
+            found = Difference.between(expected, rows, lambda row: row["place"])
         quarantined = held(lake, f"quarantine/{table.system}/{table.name}")
         bad: dict[bytes, Row] = {body: {} for body in self.source.undecodable()}
         return found + Difference.between(bad, quarantined, lambda row: row["_body"])
@@ -91,6 +99,16 @@ def _numbered(table: SourceTable, rows: Sequence[dict[str, Any]]) -> Iterator[Ro
         yield (
             row | {name: json.loads(row[name]) for name in of_json if row[name]} | {"place": (key, seen[key])}
         )
+
+
+def _newest(rows: Sequence[Row]) -> Sequence[Row]:
+    """Each key's newest row, of rows in their order."""
+    return list({row["place"][0]: row for row in rows}.values())
+
+
+def _repeated(table: SourceTable, rows: Sequence[Row]) -> int:
+    """Rows that stand at a place in the source's order where their key stands already."""
+    return len(rows) - len({(row["place"][0], *(row[name] for name in table.cursors)) for row in rows})
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from data_platform.bronze.load import Loaded, load
-from data_platform.connectors.base import Batch, Landed, Offer
 from data_platform.connectors.salesforce import Salesforce
-from data_platform.declarations import SourceTable
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.sources.salesforce import LEADS
@@ -18,6 +15,7 @@ from sandbox.salesforce.control import Control
 from sandbox.salesforce.server import SalesforceServer
 from sandbox.world.company import Sizes
 from tests.faults.chain import company
+from tests.faults.disturbed import Meanwhile
 from tests.faults.result import Result, Row
 from tests.faults.truth import Truth, bronze_differs
 
@@ -49,28 +47,7 @@ class Leads:
     def load(self, meanwhile: Callable[[], None] | None = None) -> Loaded:
         """One load; `meanwhile` happens after the second page."""
         self.truth.note()
-        return load(LEADS, _Meanwhile(Salesforce(self.settings), meanwhile), self.lake, commit_rows=150)
-
-
-class _Meanwhile:
-    """The connector, and something that happens while it reads."""
-
-    def __init__(self, connector: Salesforce, happens: Callable[[], None] | None) -> None:
-        self.connector = connector
-        self.happens = happens
-
-    def offer(self, table: SourceTable, landed: Landed) -> Offer:
-        offer = self.connector.offer(table, landed)
-        if not self.happens:
-            return offer
-        return replace(offer, parts=(replace(part, batches=self._read(part.batches)) for part in offer.parts))
-
-    def _read(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        for number, batch in enumerate(batches, start=1):
-            yield batch
-            if number == 2 and self.happens:
-                self.happens()
-                self.happens = None
+        return load(LEADS, Meanwhile(Salesforce(self.settings), meanwhile), self.lake, commit_rows=150)
 
 
 Case = Callable[[Leads], None]

@@ -1,7 +1,7 @@
 """Tables of the vendors' APIs, for loads to be disturbed: what lets them come in many batches, and what is true of
 them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from sandbox.google_ads.server import GoogleAdsServer
 from sandbox.world.ads import ACCOUNTS, AdDay, AdWorld
 from sandbox.world.engagement import EVENTS, EngagementWorld
 from tests.faults.launcher import Constant
-from tests.faults.loads import Key
+from tests.faults.loads import Key, Note
 from tests.faults.result import Row
 
 ADS = 8
@@ -47,15 +47,14 @@ class AdDays:
     def begin(self) -> None:
         self.first = self.yesterday - timedelta(days=self.restated - 1)
 
-    def change(self) -> Iterator[None]:
-        """Every row is restated, but for a few that are gone."""
-        gone = [(row.ad_id, row.day) for row in self.rows()][5:200:50]
-        self.world.vanished |= {(self.platform, *each) for each in gone}
-        for row in self.rows():
+    def change(self, note: Note) -> None:
+        """Every row that is read again is restated, but for a few that are gone."""
+        read_again = [row for row in self.rows() if row.day > self.yesterday - timedelta(days=self.restated)]
+        self.world.vanished |= {(self.platform, row.ad_id, row.day) for row in read_again[5:200:50]}
+        for row in read_again:
             place = (self.platform, row.ad_id, row.day)
             self.world.restated[place] = {"impressions": row.impressions + 1_000}
         self.world.advance()
-        yield
 
     def rows(self) -> list[AdDay]:
         return [
@@ -71,7 +70,11 @@ class FacebookAds:
     name = "Facebook"
     table = FACEBOOK_ADS
     # A slice of seven days has two pages.
-    small = (*QUICK, Constant("data_platform.connectors.facebook.connector:PAGE_ROWS", 40))
+    small = (
+        *QUICK,
+        Constant("data_platform.connectors.facebook.connector:PAGE_ROWS", 40),
+        Constant("data_platform.connectors.facebook.graph:MINUTE", 0.02),
+    )
 
     def __init__(self, server: FacebookServer) -> None:
         self.server = server
@@ -149,7 +152,9 @@ class AppEvents:
         self.world = server.world
         # From which day on the events were corrected, once for each time.
         self.corrected_from: list[date] = []
-        server.shape = self._as_corrected
+        # From which day on events have been read since a field was renamed.
+        self.renamed_from = date.max
+        server.shape = self._as_written
 
     def settings(self) -> Mapping[str, str]:
         return self.server.settings() | {"WINDOW_HISTORY": f"P{self.HISTORY}D"}
@@ -160,16 +165,20 @@ class AppEvents:
 
     def begin(self) -> None:
         self.first = self.yesterday - timedelta(days=self.HISTORY - 1)
+        self.renamed_from = date.max
 
-    def change(self) -> Iterator[None]:
+    def change(self, note: Note) -> None:
         """Every event of the days that are read again is another."""
-        self.corrected_from.append(self.yesterday - timedelta(days=self.RESTATED - 1))
+        self.corrected_from.append(self._read_again_from)
         self.world.advance()
-        yield
+
+    def rename(self) -> None:
+        """The API has another name for the session's properties."""
+        self.renamed_from = self._read_again_from
 
     def records(self) -> Mapping[Key, Row]:
         return {
-            (record["profile"]["identity"], name, record["ts"]): _as_event(name, self._as_corrected(record))
+            (record["profile"]["identity"], name, record["ts"]): self._landed(name, record)
             for name in EVENTS
             for record in self.world.events(name, self.first, self.yesterday)
         }
@@ -177,14 +186,26 @@ class AppEvents:
     def undecodable(self) -> Sequence[bytes]:
         return ()
 
-    def _as_corrected(self, record: dict[str, Any]) -> dict[str, Any]:
-        times = sum(day <= _moment(record).date() for day in self.corrected_from)
-        return record | {"session_props": {"corrected": times}}
+    @property
+    def _read_again_from(self) -> date:
+        """The first day that is read again by the load after the next day."""
+        return self.yesterday - timedelta(days=self.RESTATED - 1)
 
+    def _session(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {"corrected": sum(day <= _moment(record).date() for day in self.corrected_from)}
 
-def _as_event(name: str, record: dict[str, Any]) -> Row:
-    moment = _moment(record)
-    return record | {"event": name, "occurred_at": moment, "day": moment.date()}
+    def _as_written(self, record: dict[str, Any]) -> dict[str, Any]:
+        if self.renamed_from == date.max:
+            return record | {"session_props": self._session(record)}
+        others = {name: value for name, value in record.items() if name != "session_props"}
+        return others | {"sessionProps": self._session(record)}
+
+    def _landed(self, name: str, record: dict[str, Any]) -> Row:
+        moment, session = _moment(record), self._session(record)
+        row = record | {"event": name, "occurred_at": moment, "day": moment.date()}
+        if moment.date() < self.renamed_from:
+            return row | {"session_props": session}
+        return row | {"session_props": None, "_rescued": {"sessionProps": session}}
 
 
 def _moment(record: Mapping[str, Any]) -> datetime:
