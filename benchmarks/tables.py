@@ -21,7 +21,7 @@ from data_platform.declarations import (
     Stream,
     years,
 )
-from data_platform.sources import clevertap, facebook, google, salesforce, snowflake
+from data_platform.sources import catalogue
 
 COLUMNS = (
     Column("order_id", INTEGER, required=True),
@@ -53,17 +53,9 @@ def orders(system: str, reads: str, load: Load) -> SourceTable:
 POSTGRES_ORDERS = orders("postgres", "public.orders", Stream(order="lsn"))
 MYSQL_ORDERS = orders("mysql", "app.orders", Incremental(cursor="updated_at", overlap=timedelta(minutes=15)))
 
-TABLES = (
-    POSTGRES_ORDERS,
-    MYSQL_ORDERS,
-    *salesforce.TABLES,
-    *snowflake.TABLES,
-    *facebook.TABLES,
-    *google.TABLES,
-    *clevertap.TABLES,
-)
+TABLES = {f"{table.system}.{table.name}": table for table in (POSTGRES_ORDERS, MYSQL_ORDERS)}
 
 
 def table_named(name: str) -> SourceTable:
-    """The table that a benchmark calls `postgres.orders`."""
-    return {f"{table.system}.{table.name}": table for table in TABLES}[name]
+    """One of these, or one of the catalogue's."""
+    return TABLES.get(name) or catalogue.table_named(name)

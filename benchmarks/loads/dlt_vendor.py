@@ -9,12 +9,12 @@ import dlt
 from benchmarks.loads.dlt_delta import land
 from benchmarks.loads.dlt_rest_api import hints_of
 from benchmarks.loads.job import Job, run
-from benchmarks.loads.vendor_pages import TABLES
 from benchmarks.loads.vendor_records import pages
+from data_platform.sources.catalogue import table_named
 
 
 def load(job: Job) -> None:
-    table = TABLES[job.table]
+    table = table_named(job.table)
     land(dlt.resource(pages(job), name=table.name, columns=hints_of(table.columns)), job)
 
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 from benchmarks.loads.dlt_arrow import ARROW
 from benchmarks.loads.dlt_delta import land
 from benchmarks.loads.job import Job, run
-from benchmarks.loads.vendor_pages import TABLES
 from benchmarks.loads.vendor_records import pages
 from data_platform.declarations import DataType
+from data_platform.sources.catalogue import table_named
 
 
 def load(job: Job) -> None:
-    land(dlt.resource(tables(job), name=TABLES[job.table].name), job)
+    land(dlt.resource(tables(job), name=table_named(job.table).name), job)
 
 
 def tables(job: Job) -> Iterator[pa.Table]:
-    columns = TABLES[job.table].columns
+    columns = table_named(job.table).columns
     for records in pages(job):
         there = [column for column in columns if column.name in records[0]]
         yield pa.table({one.name: as_array([each[one.name] for each in records], one.type) for one in there})

@@ -12,12 +12,8 @@ from datetime import date, timedelta
 import requests
 
 from benchmarks.loads.job import Job
-from data_platform.declarations import SourceTable
-from data_platform.sources import clevertap, facebook, google
+from data_platform.sources.catalogue import table_named
 
-TABLES: Mapping[str, SourceTable] = {
-    f"{table.system}.{table.name}": table for table in (*clevertap.TABLES, *facebook.TABLES, *google.TABLES)
-}
 SLICE_DAYS = 7
 PAGE_ROWS = 5_000
 
@@ -41,7 +37,7 @@ def facebook_pages(session: requests.Session, job: Job) -> Iterator[tuple[str, b
     url = os.environ["FACEBOOK_ADS_BASE_URL"]
     session.headers["Authorization"] = f"Bearer {os.environ['FACEBOOK_ADS_ACCESS_TOKEN']}"
     fields = ",".join(
-        column.name for column in TABLES[job.table].columns if not column.name.startswith("date_")
+        column.name for column in table_named(job.table).columns if not column.name.startswith("date_")
     )
     for account in os.environ["FACEBOOK_ADS_ACCOUNT_ID"].split(","):
         for first, last in slices(job):
@@ -69,7 +65,7 @@ def google_pages(session: requests.Session, job: Job) -> Iterator[tuple[str, byt
     session.headers["Authorization"] = f"Bearer {token}"
     session.headers["developer-token"] = os.environ["GOOGLE_ADS_DEVELOPER_TOKEN"]
     session.headers["login-customer-id"] = os.environ["GOOGLE_ADS_LOGIN_CUSTOMER_ID"].replace("-", "")
-    customer, table = os.environ["GOOGLE_ADS_CUSTOMER_ID"], TABLES[job.table]
+    customer, table = os.environ["GOOGLE_ADS_CUSTOMER_ID"], table_named(job.table)
     fields = ", ".join(column.name for column in table.columns)
     url = f"{os.environ['GOOGLE_ADS_BASE_URL']}/customers/{customer}/googleAds:searchStream"
     for first, last in slices(job):
@@ -82,7 +78,7 @@ def clevertap_pages(session: requests.Session, job: Job) -> Iterator[tuple[str, 
     session.headers["X-CleverTap-Account-Id"] = os.environ["CLEVERTAP_ACCOUNT_ID"]
     session.headers["X-CleverTap-Passcode"] = os.environ["CLEVERTAP_PASSCODE"]
     url = f"{os.environ['CLEVERTAP_BASE_URL']}/1/events.json"
-    events = re.findall(r"event_name=([^&]+)", TABLES[job.table].reads)
+    events = re.findall(r"event_name=([^&]+)", table_named(job.table).reads)
     for first, last in slices(job):
         for event in events:
             asked = {"event_name": event, "from": int(f"{first:%Y%m%d}"), "to": int(f"{last:%Y%m%d}")}

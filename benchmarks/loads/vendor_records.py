@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from benchmarks.loads.job import Job
-from benchmarks.loads.vendor_pages import TABLES, bodies
+from benchmarks.loads.vendor_pages import bodies
+from data_platform.sources.catalogue import table_named
 
 Record = dict[str, Any]
 
@@ -45,7 +46,7 @@ GOOGLE = {
     column.name: tuple(
         re.sub(r"_([a-z])", lambda found: found[1].upper(), part) for part in column.name.split(".")
     )
-    for column in TABLES["google.google_ads"].columns
+    for column in table_named("google.google_ads").columns
 }
 READ: Mapping[str, Callable[[str, Any], Iterator[list[Record]]]] = {
     "facebook.facebook_ads": facebook_records,
