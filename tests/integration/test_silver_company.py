@@ -78,8 +78,12 @@ class Chain:
         return lake_of(self.settings)
 
     def run(self) -> dg.ExecuteInProcessResult:
-        job = build(self.settings).resolve_job_def("whole_chain")
-        return job.execute_in_process(instance=self.instance, raise_on_error=False)
+        definitions = build(self.settings)
+        crm = dg.AssetSelection.key_prefixes("gold").upstream().resolve(definitions.resolve_asset_graph())
+        job = definitions.resolve_job_def("whole_chain")
+        return job.execute_in_process(
+            instance=self.instance, asset_selection=sorted(crm), raise_on_error=False
+        )
 
     def remember(self, table: SourceTable, **counts: Any) -> None:
         lake, planted = self.lake, self.world.planted_ids[table.name]
