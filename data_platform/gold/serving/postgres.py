@@ -1,5 +1,6 @@
 """PostgreSQL as a target: rows go by COPY, in PostgreSQL's binary form, into a staging table of the transaction."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from data_platform.gold.serving import statements
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.statements import STAGED, Dialect
-from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work
+from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 DIALECT = Dialect(
@@ -46,7 +47,7 @@ DIALECT = Dialect(
 )
 # The driver names it in bytes, whatever its types say.
 _PRIMARY = ("PG_DIAG_MESSAGE_PRIMARY", b"PG_DIAG_MESSAGE_PRIMARY")
-_REFUSED = ("password", "no pg_hba.conf entry", "role", "authentication")
+_REFUSED = re.compile(r"password|no pg_hba.conf entry|authentication|role .* does not exist")
 
 
 class Postgres:
@@ -95,14 +96,9 @@ class Postgres:
         primary = next((value for name, value in error.details or () if name in _PRIMARY), None)
         if primary:
             words = primary.decode(errors="replace") if isinstance(primary, bytes) else str(primary)
-            if error.sqlstate and error.sqlstate[:2] in ("08", "57"):
-                return TargetUnreachable(f"PostgreSQL at {self.place} ended the load: {words}; run again")
-            return TargetError(
-                f"PostgreSQL at {self.place} refused the load: {words} ({error.sqlstate}); the table is as it was. "
-                "Correct what it names, then run again"
-            )
+            return refused(f"PostgreSQL at {self.place}", words, error.sqlstate or "no code")
         words = str(error)
-        if "FATAL" in words and any(word in words for word in _REFUSED):
+        if "FATAL" in words and _REFUSED.search(words):
             return TargetError(
                 f"PostgreSQL at {self.place} refuses the user or password of SERVED_POSTGRES_DSN; correct the setting"
             )

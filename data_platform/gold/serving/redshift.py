@@ -19,7 +19,7 @@ from data_platform.connectors.base import SourceError
 from data_platform.gold.serving import statements
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.statements import STAGED, Dialect
-from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work
+from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 # Rows of a staged file; several files are read at once by the cluster's slices.
@@ -120,12 +120,7 @@ class Redshift:
                 f"Redshift at {self.place} refuses the user or password; correct REDSHIFT_USERNAME and "
                 "REDSHIFT_PASSWORD"
             )
-        if code[:2] in ("08", "57"):
-            return TargetUnreachable(f"Redshift at {self.place} ended the load: {words}; run again")
-        return TargetError(
-            f"Redshift at {self.place} refused the load: {words} ({code}); the table is as it was. Correct what it "
-            "names, then run again"
-        )
+        return refused(f"Redshift at {self.place}", words, code or "no code")
 
 
 class RedshiftSession:

@@ -20,7 +20,22 @@ class TargetError(Exception):
 
 
 class TargetUnreachable(TargetError):
-    """The target did not answer or broke off; it may later."""
+    """The target did not answer, broke off, or had no room or lock for the load; it may later."""
+
+
+# Classes of SQLSTATE: connections, conflicts of transactions, resources, locks, an operator's hand.
+_MAY_PASS = ("08", "40", "53", "55", "57")
+
+
+def refused(database: str, words: str, code: str) -> TargetError:
+    """The database's own words, which quote no row in their first line, as an error of ours."""
+    if code[:2] in _MAY_PASS:
+        return TargetUnreachable(
+            f"{database} ended the load: {words} ({code}); the table is as it was. Run again"
+        )
+    return TargetError(
+        f"{database} refused the load: {words} ({code}); the table is as it was. Correct what it names, then run again"
+    )
 
 
 class PositionMoved(TargetError):

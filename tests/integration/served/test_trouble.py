@@ -159,6 +159,22 @@ def test_a_connection_that_is_cut_leaves_the_table_as_it_was(loaded, ads, monkey
     loaded.agrees(FACEBOOK_ADS, ads)
 
 
+def test_a_lock_that_somebody_holds_is_waited_for_and_not_for_ever(to_postgres, ads, served_postgres):
+    ads.change(ad("facebook", 1))
+    to_postgres.load(FACEBOOK_ADS)
+    ads.change(ad("facebook", 1, clicks=5))
+    holder = served_postgres.connect()
+    with holder, holder.cursor() as cursor:
+        cursor.execute("select * from facebook_ads for update")
+
+        with pytest.raises(TargetUnreachable, match="lock timeout"):
+            to_postgres.load(FACEBOOK_ADS, database_network_timeout=1)
+    holder.close()
+
+    to_postgres.load(FACEBOOK_ADS)
+    to_postgres.agrees(FACEBOOK_ADS, ads)
+
+
 def test_a_silver_table_that_was_never_made_is_named(loading):
     with pytest.raises(
         LakeError, match="ad_performance does not exist yet; materialize silver/ad_performance first"
@@ -176,6 +192,22 @@ def test_a_dsn_that_is_none_is_told_without_it(to_postgres, ads, dsn):
         to_postgres.load(FACEBOOK_ADS, served_postgres_dsn=dsn)
 
     assert SECRET not in said(refused)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda dsn: dsn.replace("//platform:", "//nobody:"), "refuses the user or password"),
+        (lambda dsn: f"{dsn}s", "has no database of that name"),
+        (lambda dsn: f"{dsn}?sslmode=require", "could not be reached, or broke off"),
+    ],
+    ids=["user", "database", "encryption"],
+)
+def test_what_is_wrong_in_a_dsn_is_named(to_postgres, ads, wrong, says):
+    ads.change(ad("facebook", 1))
+
+    with pytest.raises(TargetError, match=says):
+        to_postgres.load(FACEBOOK_ADS, served_postgres_dsn=wrong(to_postgres.given["served_postgres_dsn"]))
 
 
 def test_settings_that_redshift_lacks_are_named_together(to_redshift, ads):
