@@ -1,8 +1,9 @@
 """A table of a database, read by the moment its rows last changed: what any such load consists of.
 
 The rows from the landed position on, up to an end that the database's own clock fixes, ordered by cursor and key;
-and, on a slower cycle, the keys that we hold and the database no longer has. No dialect of SQL is known here: a
-connector answers the questions of `AskedTable` in its own.
+and, on a slower cycle, the keys that we hold and the database no longer has. Rows without a cursor are in no such
+span: they are read whole by the first load and on the slower cycle, and land where they are others. No dialect of
+SQL is known here: a connector answers the questions of `AskedTable` in its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +31,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Span:
-    """The rows after `after` (None: from the first on) whose cursor is below `end`."""
+    """The rows after `after` (None: from the first on) whose cursor is below `end`; no end: those without a cursor."""
 
     after: Place | None
-    end: datetime
+    end: datetime | None
+
+
+WITHOUT_CURSOR = Span(None, None)
 
 
 class AskedTable(Protocol):
@@ -122,6 +126,9 @@ class _Load:
 
     def _parts(self) -> Iterator[Part]:
         identity = (*self.table.key, self.load.cursor, "_op")
+        # First, so that no position is committed without them: the load after one that was cut short looks for none.
+        if self.before is None or self._compares_keys:
+            yield from self._rows_without_cursor()
         span = Span(self.start, self.end)
         if count := self.asked.count(span):
             yield Part(
@@ -140,6 +147,13 @@ class _Load:
                 self._tombstones(gone), self._reached(Place(self.end), after_comparing=True).position
             )
             yield Part(iter([batch]), gone.num_rows, identity, may_repeat=False)
+
+    def _rows_without_cursor(self) -> Iterator[Part]:
+        """What is new among them shows in nothing but their values."""
+        if count := self.asked.count(WITHOUT_CURSOR):
+            identity = (*(column.name for column in self.table.columns), "_op", "_rescued")
+            rows = self._changed_rows(WITHOUT_CURSOR)
+            yield Part(rows, count, identity, may_repeat=self.before is not None)
 
     def _changed_rows(self, span: Span) -> Iterator[Batch]:
         for rows in self.asked.read(span):

@@ -19,6 +19,8 @@ class Dialect:
 
     def within(self, table: SourceTable, span: Span) -> str:
         cursor = self.name(by_moment(table).cursor)
+        if span.end is None:
+            return f"{cursor} is null"
         below = f"{cursor} < {self.moment(span.end)}"
         if span.after is None:
             return below

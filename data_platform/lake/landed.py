@@ -56,6 +56,12 @@ class LandedTable:
             return self.table.load.day
         return self.table.cursors[0]
 
+    def _moment(self, cursor: str) -> str:
+        """A row without a moment of its own is as new as its landing."""
+        column = self.table.by_name.get(cursor)
+        is_moment = column is not None and column.type.kind == "timestamp"
+        return f'coalesce({_quoted(cursor)}, "_landed_at")' if is_moment else _quoted(cursor)
+
     def _landed_last(self, columns: Sequence[str], among: str, where: str = "true") -> pa.Table:
         """The rows of each key's newest batch: all of them, where a source shows one key several times."""
         wanted = ", ".join(_quoted(name) for name in columns)
@@ -70,7 +76,9 @@ class LandedTable:
         wanted = ", ".join(_quoted(name) for name in columns)
         needed = ", ".join(sorted({_quoted(name) for name in (*columns, *self.table.key, "_op")}))
         key = ", ".join(_quoted(name) for name in self.table.key)
-        newest = ", ".join([*(f"{_quoted(name)} desc" for name in self.table.cursors), "_batch desc", "_op"])
+        newest = ", ".join(
+            [*(f"{self._moment(name)} desc" for name in self.table.cursors), "_batch desc", "_op"]
+        )
         return self.held.query(
             f"select {wanted} from (select {needed}, row_number() over (partition by {key} order by {newest}) as place "
             f"from held) where place = 1 and {where}"

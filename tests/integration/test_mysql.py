@@ -165,6 +165,44 @@ def test_rows_deleted_without_a_trace_are_found_by_their_keys(bronze, monkeypatc
     assert bronze.load().receipt.landed == 0
 
 
+def test_rows_without_a_moment_land_once_and_again_when_they_are_others(bronze, monkeypatch):
+    app = bronze.app
+    app.server.execute("alter table subscriptions modify updated_at timestamp(6) null default null")
+    app.update([2, 3, 4], updated_at=None)
+    first = bronze.load()
+    assert (first.receipt.landed, first.receipt.adds_up) == (len(app.truth()), True)
+    usual, days = Asked.now, iter(range(2, 100, 2))
+    # Each load compares keys.
+    monkeypatch.setattr(Asked, "now", lambda asked: usual(asked) + timedelta(days=next(days)))
+
+    def landed():
+        loaded = bronze.load()
+        assert loaded.receipt.adds_up
+        return loaded.receipt.landed
+
+    assert landed() == 0
+    # One that had a moment loses it, and one changes without.
+    app.update([5], updated_at=None, notes="no moment any more")
+    app.update([3], updated_at=None, notes="changed")
+    assert (landed(), landed()) == (2, 0)
+    # One gets a moment, one of the three is gone, and so is one that has a moment.
+    app.update([4], notes="a moment at last", updated_at=app.now() + timedelta(days=7))
+    app.delete([2, 6])
+    assert (landed(), landed()) == (3, 0)
+    versions = {
+        key: [row["_op"] for row in bronze.rows() if row["subscription_id"] == key] for key in range(2, 7)
+    }
+    assert versions == {
+        2: ["delete", "upsert"],
+        3: ["upsert", "upsert"],
+        4: ["upsert", "upsert"],
+        5: ["upsert", "upsert"],
+        6: ["upsert", "delete"],
+    }
+    notes = [row["notes"] for row in bronze.rows() if row["subscription_id"] in (3, 5)]
+    assert {"changed", "no moment any more"} <= set(notes)
+
+
 def some_days_on(days):
     """The database's clock, so many days on."""
     usual = Asked.now

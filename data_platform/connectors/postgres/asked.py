@@ -58,6 +58,8 @@ class AskedTable:
 
     def _within(self, span: Span) -> str:
         (cursor,) = self.table.cursors
+        if span.end is None:
+            return f"{quoted(cursor)} is null"
         below = f"{quoted(cursor)} < {literal(span.end.isoformat())}"
         if span.after is None:
             return below
