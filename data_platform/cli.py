@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
@@ -92,11 +92,13 @@ def tables() -> None:
 
     lake = lake_of(Settings())
     shown = _table()
-    for name in ("table", "read up to", "last load", "bronze", "silver", "kept", "receipt", "score"):
+    for name in ("table", "read up to", "last load", "bronze", "silver", "kept", "sums", "score"):
         is_number = name in ("bronze", "silver", "kept", "score")
-        # A narrow terminal folds the dates.
-        may_fold = name in ("read up to", "last load")
-        shown.add_column(name, justify="right" if is_number else "left", no_wrap=not may_fold)
+        # A narrow terminal folds the dates between day and hour.
+        folded = 6 if name in ("read up to", "last load") else None
+        shown.add_column(
+            name, justify="right" if is_number else "left", no_wrap=not folded, min_width=folded
+        )
     for table in TABLES:
         bronze, quality = lake.bronze(table), quality_of(table, lake)
         shown.add_row(
@@ -239,8 +241,8 @@ def _table(title: str | None = None) -> Table:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
+        show_edge=False,
+        padding=0,
     )
 
 
@@ -248,15 +250,22 @@ def _verdict(held: LakeTable) -> str:
     """Whether the last load's receipt adds up; in full where it does not."""
     if held.receipt is None:
         return ""
-    return "adds up" if held.receipt.adds_up else held.receipt.says
+    return "✓" if held.receipt.adds_up else held.receipt.says
 
 
 def _short_position(held: LakeTable) -> str:
     """The part of a position that a person follows."""
-    told = held.position or {}
-    if "until" in told:
-        return f"{datetime.fromisoformat(told['until']):%d %b %H:%M}"
-    return json.dumps(told) if told else ""
+    match held.position:
+        case {"until": until}:
+            return f"{datetime.fromisoformat(until):%d %b %H:%M}"
+        case {"lsn": lsn}:
+            return str(lsn)
+        case {"days": days}:
+            return f"{date.fromisoformat(min(days.values())):%d %b}"
+        case {"layouts": layouts}:
+            days = [day for files in layouts.values() for day in files]
+            return f"{date.fromisoformat(max(days)):%d %b}" if days else "files"
+    return json.dumps(held.position) if held.position else ""
 
 
 if __name__ == "__main__":
