@@ -106,6 +106,17 @@ def altered(
     return case
 
 
+def lose_moments(source: Any, disturbed: Disturbed) -> None:
+    """Rows without the moment they changed: some from the first on, some later; in the end all have one again."""
+    source.forget_moments(first=0, last=3)
+    disturbed.load()
+    disturbed.change()
+    disturbed.load()
+    source.forget_moments(first=2, last=6)
+    disturbed.load()
+    source.rewrite()
+
+
 def rescued(row: Row, **values: Any) -> dict[str, Any]:
     """The row with these values rescued, beside what is rescued of it already."""
     kept = (row.get("_rescued") or {}) | {name: value for name, value in values.items() if value is not None}
@@ -157,6 +168,7 @@ OF_POSTGRES = (
 )
 OF_MYSQL = (
     Trouble("falls over in mid-read", falls_over),
+    Trouble("rows lose the moment they changed", lose_moments),
     Trouble(
         "a column is added",
         altered(
@@ -193,6 +205,7 @@ OF_MYSQL = (
 )
 OF_SNOWFLAKE = (
     Trouble("ends the session before the read", session_ends),
+    Trouble("rows lose the moment they changed", lose_moments),
     Trouble(
         "a column is added",
         altered(

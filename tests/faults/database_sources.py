@@ -133,6 +133,12 @@ class AppSubscriptions:
         """Every row gets these values, in one transaction."""
         self.app.update(self.app.truth(), **values)
 
+    def forget_moments(self, first: int, last: int) -> None:
+        self.server.execute(
+            "alter table subscriptions modify updated_at timestamp(6) null default current_timestamp(6)"
+        )
+        self.app.update(sorted(self.app.truth())[first:last], updated_at=None)
+
     def undecodable(self) -> Sequence[bytes]:
         return ()
 
@@ -184,6 +190,10 @@ class WarehouseOrders:
     def rewrite(self, **values: Any) -> None:
         """Every row gets these values, in one statement."""
         self.raw.update("customer_orders", self.raw.truth("customer_orders"), **values)
+
+    def forget_moments(self, first: int, last: int) -> None:
+        orders = self.raw.truth("customer_orders")
+        self.raw.update("customer_orders", sorted(orders)[first:last], updated_at=None)
 
     def undecodable(self) -> Sequence[bytes]:
         return ()

@@ -93,7 +93,10 @@ def _numbered(table: SourceTable, rows: Sequence[dict[str, Any]]) -> Iterator[Ro
     """The rows as what they mean, each with its key and its number among the key's versions."""
     of_json = [column.name for column in table.columns if column.type.kind == "json"] + ["_rescued"]
     seen: dict[Key, int] = {}
-    for row in sorted(rows, key=lambda row: (*(row[name] for name in table.cursors), row["_batch"])):
+    # A row without a moment of its own is as new as its landing.
+    for row in sorted(
+        rows, key=lambda row: (*(row[name] or row["_landed_at"] for name in table.cursors), row["_batch"])
+    ):
         key = tuple(row[name] for name in table.key)
         seen[key] = seen.get(key, -1) + 1
         yield (
