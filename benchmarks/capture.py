@@ -4,8 +4,8 @@ No peer that reads logical replication can be had from the registries, so none i
 own decoding: the same changes as pgoutput writes them, asked for in the same way and sent nowhere.
 """
 
-import shutil
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,17 @@ from benchmarks.loads.job import Job
 from benchmarks.orders import fill_postgres
 from benchmarks.postgres import platform
 from benchmarks.result import Result
-from benchmarks.turns import Run, Side, cpu_seconds, empty_folder, peak_mb, process_seconds, seconds, start
+from benchmarks.turns import (
+    Run,
+    Side,
+    cpu_seconds,
+    empty_folder,
+    peak_mb,
+    process_seconds,
+    seconds,
+    start,
+    take_turns,
+)
 from sandbox.postgres.server import PostgresServer
 
 TABLE = "postgres.orders"
@@ -64,7 +74,8 @@ IN_BRONZE = CONTENT.format(
 
 
 def measure() -> Result:
-    backlog, decoding = landed_from_backlog()
+    runs = landed_from_backlog()
+    backlog, decoding = runs["platform"], runs["decoding alone"]
     following, delays = followed()
     changes = TRANSACTIONS * (INSERTS + UPDATES + DELETES)
     written = following.details["written"]
@@ -96,7 +107,7 @@ def measure() -> Result:
     )
 
 
-def landed_from_backlog() -> tuple[list[Run], list[Run]]:
+def landed_from_backlog() -> dict[str, list[Run]]:
     """Loads of one backlog, and the server's own decoding of it. A load asks for what lies beyond its lake's
     position, and lets the server forget no more than that, so each has the same before it."""
     standing = TRANSACTIONS * INSERTS
@@ -105,34 +116,12 @@ def landed_from_backlog() -> tuple[list[Run], list[Run]]:
         start(platform(server), Job(TABLE), before)
         server_does(server, backlog_of(standing))
         ((slot,),) = server.execute("select slot_name from pg_replication_slots")
-        decoding = Side(
-            "decoding alone", "copy_out", settings=server.settings() | {"COPY_OF": DECODED.format(slot=slot)}
-        )
-
-        def load() -> Run:
-            with empty_folder() as folder:
-                shutil.copytree(before / "lake", folder / "lake")
-                done = start(platform(server), Job(TABLE), folder)
-                check(server, folder / LANDS_IN, standing)
-                return done
-
-        def decode() -> Run:
-            with empty_folder() as folder:
-                return start(decoding, Job(TABLE), folder)
-
-        return in_turns({"platform": load, "decoding alone": decode})
-
-
-def in_turns(loads: dict[str, Callable[[], Run]]) -> tuple[list[Run], list[Run]]:
-    runs: dict[str, list[Run]] = {name: [] for name in loads}
-    for number in range(ROUNDS + 1):
-        for name, load in loads.items():
-            done = load()
-            turn = f"round {number}" if number else "warm-up"
-            print(f"  {turn}: {name} {done.seconds:.2f} s", flush=True)
-            if number:
-                runs[name].append(done)
-    return runs["platform"], runs["decoding alone"]
+        asked = {"COPY_OF": DECODED.format(slot=slot)}
+        sides = [
+            replace(platform(server), after=before),
+            Side("decoding alone", "copy_out", settings=server.settings() | asked),
+        ]
+        return take_turns(sides, Job(TABLE), ROUNDS, partial(check, server, standing))
 
 
 def backlog_of(standing: int) -> str:
@@ -174,7 +163,7 @@ def delays_of(folder: Path, run: Run) -> Any:
     return ends - changed / 1_000_000
 
 
-def check(server: PostgresServer, folder: Path, standing: int) -> None:
+def check(server: PostgresServer, standing: int, folder: Path) -> None:
     """Refuse a load that left out or repeated a change, or did not come to what the table holds."""
     content_must_be_the_source_s(server, folder)
     counted = query(folder, "select _op, count(*) as n from held group by _op order by _op").to_pylist()

@@ -61,17 +61,23 @@ class Run:
 
 @dataclass(frozen=True)
 class Side:
-    """One of those compared: `load` is its module in `benchmarks.loads`, `lands_in` where its table is."""
+    """One of those compared: `load` is its module in `benchmarks.loads`, `lands_in` where its table is.
+
+    It begins with nothing, or with a copy of the folder `after`, where an earlier load has ended.
+    """
 
     name: str
     load: str
     python: str = OURS
     lands_in: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    after: Path | None = None
 
     def run(self, job: Job, check: Check | None = None) -> Run:
-        """Load into an empty folder, and check what landed there."""
+        """Load into a folder of its own, and check what landed there."""
         with empty_folder() as folder:
+            if self.after:
+                shutil.copytree(self.after, folder, dirs_exist_ok=True)
             done = start(self, job, folder)
             seen = check(folder / self.lands_in) if check and self.lands_in else None
             return replace(done, details={**done.details, **(seen or {})})
