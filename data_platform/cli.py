@@ -96,9 +96,7 @@ def tables() -> None:
         is_number = name in ("bronze", "silver", "kept", "score")
         # A narrow terminal folds the dates between day and hour.
         folded = 6 if name in ("read up to", "last load") else None
-        shown.add_column(
-            name, justify="right" if is_number else "left", no_wrap=not folded, min_width=folded
-        )
+        shown.add_column(name, justify="right" if is_number else "left", no_wrap=not folded, min_width=folded)
     for table in TABLES:
         bronze, quality = lake.bronze(table), quality_of(table, lake)
         shown.add_row(

@@ -91,6 +91,8 @@ class _Load:
         self.lake = lake
         self.commit_rows = commit_rows
         self.held = bronze_table(table, lake)
+        # Where the position was taken back, rows that are there have landed before.
+        self.reads_all_again = self.held.rows > 0 and not self.held.position
         self.receipt = Receipt()
         self.rejected: list[Rejected] = []
         self.appender = Appender(self.held)
@@ -122,11 +124,9 @@ class _Load:
         return connector.offer_days(self.table, landed, days)
 
     def _read(self, part: Part, landed: LandedTable) -> None:
-        # Without a position all is read again, and rows that are there have landed before.
-        may_repeat = part.may_repeat or landed.position is None
         seen = (
             landed.rows_like(part.identity, part.since, part.until)
-            if may_repeat
+            if part.may_repeat or self.reads_all_again
             else Seen(part.identity, None)
         )
         before = self.receipt.accounted

@@ -82,6 +82,8 @@ class WindowedLoad:
             )
         self._day = self.table.load.day
         self._restated = self.table.load.restated
+        # Nothing of an empty table landed before, or can be gone.
+        self._is_first = self.landed.position is None
         known = self.landed.position or {}
         self._begun = {account: date.fromisoformat(day) for account, day in known.get("from", {}).items()}
         self._reached = {account: date.fromisoformat(day) for account, day in known.get("days", {}).items()}
@@ -126,7 +128,7 @@ class WindowedLoad:
             for some in self._questions(days[account.id]):
                 keys: list[pa.Table] = []
                 yield self._rows(account, some, keys)
-                gone = self._gone(account, some, keys) if self.about_its_day else None
+                gone = self._gone(account, some, keys) if self.about_its_day and not self._is_first else None
                 self._go_on(self._reached, account, some)
                 if gone and gone.num_rows:
                     batches = iter([Batch(gone, self._position(self._reached))])
@@ -149,7 +151,15 @@ class WindowedLoad:
         recount = partial(self.count, account, days) if self.count else None
         counted = recount() if recount else None
         batches = self._batches(account, days, keys)
-        return Part(batches, counted, self._identity, since=days.first, until=days.last, recount=recount)
+        return Part(
+            batches,
+            counted,
+            self._identity,
+            since=days.first,
+            until=days.last,
+            may_repeat=not self._is_first,
+            recount=recount,
+        )
 
     def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
         # What is committed of these days before all are read is read again, and known then.
