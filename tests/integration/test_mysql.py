@@ -1,8 +1,12 @@
 """What lands from MySQL is what the application wrote: load after load, whatever happens on the way."""
 
 import json
+import os
+import socket
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -51,9 +55,12 @@ class Bronze:
         self.app = app
         self.lake = lake
 
-    def connector(self, **settings):
+    def settings(self, **settings):
         given = {name.lower(): value for name, value in self.app.server.settings().items()}
-        return MySQL(Settings(_env_file=None, **(given | settings)))
+        return Settings(_env_file=None, **(given | settings))
+
+    def connector(self, **settings):
+        return MySQL(self.settings(**settings))
 
     def load(self, connector=None, commit_rows=50_000):
         return load(SUBSCRIPTIONS, connector or self.connector(), self.lake, commit_rows)
@@ -293,6 +300,43 @@ def test_a_database_that_falls_over_in_mid_read_is_read_again(bronze, monkeypatc
     assert not falls
     assert loaded.receipt.complete
     bronze.agrees_with_truth()
+
+
+def test_a_table_that_stays_locked_ends_the_load_and_the_next_goes_on(bronze, monkeypatch):
+    usual, holder = Database.stream, bronze.app.server.connect()
+
+    def stream(self, question):
+        holder.cursor().execute("lock tables subscriptions write")
+        return usual(self, question)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "stream", stream)
+        with pytest.raises(SourceError, match="the position stands"):
+            bronze.load(bronze.connector(database_network_timeout=1, http_retries=0))
+    holder.close()
+    assert bronze.load().receipt.complete
+    bronze.agrees_with_truth()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="only Linux tells the timers of a connection")
+def test_a_connection_whose_server_is_gone_without_a_word_is_found_out_by_the_system(bronze):
+    bronze.app.update(bronze.app.truth(), notes="n" * 30_000)
+    batches = Database(bronze.settings()).stream("select notes from subscriptions")
+    next(batches)
+    (connection,) = connections_to(bronze.app.server.port)
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    connection.close()
+    batches.close()
+
+
+def connections_to(port):
+    """This process's, whoever opened them."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            held = socket.socket(fileno=os.dup(int(link.name)))
+            if held.getpeername()[1:] == (port,):
+                yield held
 
 
 def test_a_new_column_is_rescued_and_told(bronze):

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # Rows in one Arrow batch, and so what a killed load may read again beside the rows of one commit.
 BATCH_ROWS = 25_000
 IN_UTC: Final = "set time_zone = '+00:00'"
+# ConnectorX waits for an answer as long as it takes, so the system has to find out that nobody is there any more.
+KEEPALIVE: Final = {"tcp_keepalive_time_ms": "60000"}
 _REFUSED: Final = frozenset({1044, 1045, 1698})
 # The server shuts down, has too many connections, or can't be reached.
 _PASSING: Final = frozenset({1040, 1053, 2002, 2003, 2006, 2013})
@@ -80,7 +82,7 @@ class Database:
                 question,
                 return_type="arrow_stream",
                 batch_size=BATCH_ROWS,
-                pre_execution_query=IN_UTC,
+                pre_execution_query=self._session,
             )
             # The last one is empty where the rows before it fill theirs.
             yield from (batch for batch in batches if batch.num_rows)
@@ -94,12 +96,16 @@ class Database:
             ) from None
 
     @property
+    def _session(self) -> list[str]:
+        """What a session with a large answer is told: how long it may wait for a lock, and for us."""
+        limits = ("lock_wait_timeout", "net_write_timeout")
+        return [IN_UTC, *(f"set {limit} = {self._network_timeout}" for limit in limits)]
+
+    @property
     def _url(self) -> str:
         """The address as ConnectorX takes it."""
-        if self._ca_bundle is None:
-            return self._address.geturl()
-        trusted = urlencode({"ssl-mode": "verify_identity", "ssl-ca": str(self._ca_bundle)})
-        return self._address._replace(query=trusted).geturl()
+        trusted = {"ssl-mode": "verify_identity", "ssl-ca": str(self._ca_bundle)} if self._ca_bundle else {}
+        return self._address._replace(query=urlencode(KEEPALIVE | trusted)).geturl()
 
     def _connect(self) -> "pymysql.Connection[Any]":
         address = self._address

@@ -22,6 +22,8 @@ BATCH_BYTES = 8_000_000
 SPELLING = (
     "-c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c bytea_output=hex -c extra_float_digits=1"
 )
+# Nothing else finds out that a server, or the network to it, went without a word: the drivers wait as long as it takes.
+KEEPALIVE = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 8}
 REFUSED = ("password", "no pg_hba.conf entry", "role", "authentication")
 
 
@@ -42,7 +44,7 @@ class Database:
                 "Write postgresql://user:password@host:port/database"
             ) from None
         self._dsn = make_dsn(
-            **{"connect_timeout": CONNECTS_WITHIN, "application_name": "data_platform", **given},
+            **{"connect_timeout": CONNECTS_WITHIN, "application_name": "data_platform", **KEEPALIVE, **given},
             options=f"{given.pop('options', '')} {SPELLING}".strip(),
         )
         self.name = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"

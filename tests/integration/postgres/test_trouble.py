@@ -1,5 +1,7 @@
 """A table altered, a database restarted, a password changed: what goes on goes on right, what can't says what to do."""
 
+import os
+import socket
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +9,7 @@ import pytest
 
 from data_platform.bronze.load import load
 from data_platform.connectors.base import CredentialsRefused, SourceError
+from data_platform.connectors.postgres.session import Database
 from data_platform.declarations import (
     DECIMAL,
     HOURLY,
@@ -20,6 +23,7 @@ from data_platform.declarations import (
     days,
     years,
 )
+from data_platform.settings import Settings
 from data_platform.sources.postgres import CUSTOMERS, PAYMENTS
 
 ORDERS = SourceTable(
@@ -187,6 +191,14 @@ def test_a_wrong_address_or_password_names_the_setting_and_no_secret(loading, wr
         load(ORDERS, loading.connector(wrong(loading.server.dsn)), loading.lake, 1)
     assert "POSTGRES_DSN" in str(raised.value)
     assert loading.server.password not in str(raised.value)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="only Linux tells the timers of a connection")
+def test_a_connection_whose_server_is_gone_without_a_word_is_found_out_by_the_system(loading):
+    settings = Settings(_env_file=None, postgres_dsn=loading.server.dsn)
+    with Database(settings).session() as session, socket.socket(fileno=os.dup(session.fileno())) as held:
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [held.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [60, 15, 8]
 
 
 def test_a_table_that_is_not_there_is_refused_with_what_to_do(loading):
