@@ -4,11 +4,12 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pyarrow as pa
@@ -198,7 +199,7 @@ def to_postgres(emptied: PostgresServer, lake: Lake) -> Loading:
 def to_redshift(emptied: PostgresServer, redshift: RedshiftServer, s3_url: str, lake: Lake) -> Loading:
     redshift.statements.clear()
     given = {name.lower(): value for name, value in redshift.settings().items()}
-    staging = {"redshift_staging_uri": f"s3://{BUCKET}/served", "aws_endpoint_url": s3_url, **S3_LOGIN}
+    staging = {"redshift_staging_uri": f"s3://{BUCKET}/{uuid4().hex}", "aws_endpoint_url": s3_url, **S3_LOGIN}
     return Loading("redshift", lake, emptied, given | staging)
 
 
@@ -219,11 +220,13 @@ def unused_port() -> int:
 
 
 @pytest.fixture
-def staged_keys(s3: Any) -> Any:
-    """What lies in the bucket."""
+def staged_keys(s3: Any, to_redshift: Loading) -> Any:
+    """What lies where this test's loads are staged."""
+    prefix = to_redshift.given["redshift_staging_uri"].removeprefix(f"s3://{BUCKET}/")
 
-    def keys() -> Iterable[str]:
-        return [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+    def keys() -> list[str]:
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+        return [each["Key"] for each in found.get("Contents", ())]
 
     return keys
 

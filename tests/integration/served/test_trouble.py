@@ -273,7 +273,7 @@ def test_staged_files_are_gone_after_a_load_whether_it_ends_well_or_not(to_redsh
     assert staged_keys() == []
 
 
-def test_files_of_a_killed_load_are_in_no_later_loads_way(to_redshift, ads, killed_load, staged_keys, s3):
+def test_files_of_a_killed_load_are_in_no_later_loads_way(to_redshift, ads, killed_load, staged_keys):
     ads.change(*(ad("facebook", number) for number in range(10)))
     killed_load(to_redshift.order("facebook_ads", method="put", statement="", after=True))
     left = staged_keys()
@@ -284,7 +284,6 @@ def test_files_of_a_killed_load_are_in_no_later_loads_way(to_redshift, ads, kill
 
     to_redshift.agrees(FACEBOOK_ADS, ads)
     assert staged_keys() == left
-    s3.delete_object(Bucket=BUCKET, Key=left[0])
 
 
 def test_redshift_reads_by_the_role_that_is_set(to_redshift, ads, redshift):
