@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from data_platform.connectors.base import SourceError
@@ -33,6 +34,23 @@ def falls_over(app: AppSubscriptions, disturbed: Disturbed) -> None:
     for letter in "ab":
         app.rewrite(notes=letter * LONG_NOTE)
         disturbed.load(app.server.restart)
+        disturbed.change()
+
+
+def stays_locked(app: AppSubscriptions, disturbed: Disturbed) -> None:
+    """Somebody locks the table after the count, and does not let go before the load has ended."""
+    for _ in range(2):
+        holder = app.server.connect()
+        disturbed.fails(
+            SourceError,
+            "the position stands",
+            partial(holder.cursor().execute, "lock tables subscriptions write"),
+            after=0,
+            database_network_timeout=1,
+            http_retries=0,
+        )
+        holder.close()
+        disturbed.load()
         disturbed.change()
 
 
@@ -168,6 +186,7 @@ OF_POSTGRES = (
 )
 OF_MYSQL = (
     Trouble("falls over in mid-read", falls_over),
+    Trouble("the table stays locked", stays_locked),
     Trouble("rows lose the moment they changed", lose_moments),
     Trouble(
         "a column is added",

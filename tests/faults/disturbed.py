@@ -70,11 +70,16 @@ class Disturbed:
         return loaded
 
     def fails(
-        self, kind: type[Exception], says: str, meanwhile: Happens | None = None, **settings: Any
+        self,
+        kind: type[Exception],
+        says: str,
+        meanwhile: Happens | None = None,
+        after: int = 2,
+        **settings: Any,
     ) -> None:
         """A load that ends with this error."""
         try:
-            loaded = self.load(meanwhile, **settings)
+            loaded = self.load(meanwhile, after, **settings)
         except kind as error:
             if says not in str(error):
                 raise AssertionError(f"the error does not say {says!r}: {error}") from None

@@ -29,7 +29,7 @@ def refused(kind: type[SourceError], setting: str, wrong: Callable[[Any], str]) 
 
     def case(source: Any, disturbed: Disturbed) -> None:
         for _ in range(2):
-            disturbed.fails(kind, setting, None, **{setting.lower(): wrong(source)})
+            disturbed.fails(kind, setting, None, 0, **{setting.lower(): wrong(source)})
             disturbed.load()
             disturbed.change()
 

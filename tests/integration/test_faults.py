@@ -6,7 +6,7 @@ from data_platform.bronze.load import load
 from data_platform.connectors.salesforce import Salesforce
 from data_platform.lake.tables import Lake
 from data_platform.sources.salesforce import LEADS
-from tests.faults import kills_bronze, kills_silver
+from tests.faults import kills_bronze, kills_silver, kills_sources
 from tests.faults.result import Difference
 from tests.faults.undecodable import Undecoding
 
@@ -23,6 +23,19 @@ def test_bronze_holds_every_version_once_wherever_it_was_killed():
     results = kills_bronze.run([point for point in kills_bronze.POINTS if point.name in BRONZE])
     assert [result.point for result in results if result.is_right] == list(BRONZE)
     assert sum(result.kills for result in results) == 2 * len(BRONZE)
+
+
+def test_each_other_source_lands_every_version_once_when_its_load_was_killed_between_commits():
+    with kills_sources.all_sources() as (sources, folder):
+        results = [
+            kills_sources.killed(source, point, folder / source.name)
+            for source, points in sources
+            for point in points
+            if point.name == "inside the read, after a commit"
+        ]
+    assert len(results) == 8
+    assert [result.as_dict() for result in results if not result.is_right] == []
+    assert sum(result.kills for result in results) == 2 * len(results)
 
 
 def test_silver_holds_every_record_once_when_it_was_killed_between_its_two_commits():
