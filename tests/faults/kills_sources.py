@@ -91,6 +91,7 @@ def all_sources() -> Iterator[tuple[Sequence[tuple[Source, Sequence[Point]]], Pa
                 (vendors.facebook, (*POINTS, *OF_REPORTS)),
                 (vendors.google, POINTS),
                 (vendors.clevertap, POINTS),
+                (vendors.people, POINTS),
                 (files.rates, (*POINTS, *OF_FILES)),
                 (files.accounts, (*POINTS, *OF_FILES, *OF_FLOWS)),
             ),

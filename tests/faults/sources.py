@@ -33,6 +33,6 @@ def run() -> list[Result]:
             *meet(files.accounts, OF_FLOWS, folder),
             *at_once(databases.postgres, folder, OFFER),
             *of_all(by_moment, folder),
-            *of_all((vendors.facebook, vendors.google, vendors.clevertap), folder),
+            *of_all((vendors.facebook, vendors.google, vendors.clevertap, vendors.people), folder),
             *of_all((files.rates, files.accounts), folder),
         ]

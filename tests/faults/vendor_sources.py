@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from data_platform.sources.clevertap import CLEVERTAP_EVENTS
+from data_platform.sources.clevertap import CLEVERTAP_EVENTS, CLEVERTAP_PROFILES
 from data_platform.sources.facebook import FACEBOOK_ADS
 from data_platform.sources.google import GOOGLE_ADS
 from sandbox.clevertap.server import CleverTapServer
@@ -195,6 +195,8 @@ class AppEvents:
         return {"corrected": sum(day <= _moment(record).date() for day in self.corrected_from)}
 
     def _as_written(self, record: dict[str, Any]) -> dict[str, Any]:
+        if "ts" not in record:
+            return record
         if self.renamed_from == date.max:
             return record | {"session_props": self._session(record)}
         others = {name: value for name, value in record.items() if name != "session_props"}
@@ -212,6 +214,44 @@ def _moment(record: Mapping[str, Any]) -> datetime:
     return datetime.strptime(f"{record['ts']}+0000", "%Y%m%d%H%M%S%z").astimezone(UTC)
 
 
+class AppPeople:
+    """Who uses the app, in CleverTap: the day of a row says when the person was last asked about, and no more."""
+
+    name = "CleverTap's people"
+    table = CLEVERTAP_PROFILES
+    small = (*QUICK, Constant("data_platform.connectors.clevertap.api:PAGE_ROWS", 10))
+    RESTATED = 3
+
+    def __init__(self, server: CleverTapServer) -> None:
+        self.server = server
+        self.world = server.world
+
+    def settings(self) -> Mapping[str, str]:
+        return self.server.settings() | {"WINDOW_HISTORY": "P10D"}
+
+    @property
+    def yesterday(self) -> date:
+        return self.world.now.date() - timedelta(days=1)
+
+    def begin(self) -> None:
+        self.known: dict[Key, Row] = {}
+        self.asked_from = self.yesterday - timedelta(days=9)
+
+    def change(self, note: Note) -> None:
+        """A day on, each person's summary is another."""
+        self.asked_from = self.yesterday - timedelta(days=self.RESTATED - 1)
+        self.world.advance()
+
+    def records(self) -> Mapping[Key, Row]:
+        """Who was not asked about since is known as before."""
+        people = self.world.profiles("App Launched", self.asked_from, self.yesterday)
+        self.known |= {(person["identity"],): person for person in people}
+        return self.known
+
+    def undecodable(self) -> Sequence[bytes]:
+        return ()
+
+
 class Vendors:
     """The three vendors, each for all that is done to it: `with Vendors() as vendors: …`."""
 
@@ -219,7 +259,8 @@ class Vendors:
         with ExitStack() as stack:
             self.facebook = FacebookAds(stack.enter_context(FacebookServer(AdWorld(ads=ADS))))
             self.google = GoogleAdsOfOne(stack.enter_context(GoogleAdsServer(AdWorld(ads=ADS), batch=40)))
-            self.clevertap = AppEvents(stack.enter_context(CleverTapServer(EngagementWorld(people=60))))
+            clevertap = stack.enter_context(CleverTapServer(EngagementWorld(people=60)))
+            self.clevertap, self.people = AppEvents(clevertap), AppPeople(clevertap)
             self._open = stack.pop_all()
         return self
 

@@ -33,7 +33,7 @@ def test_each_other_source_lands_every_version_once_when_its_load_was_killed_bet
             for point in points
             if point.name == "inside the read, after a commit"
         ]
-    assert len(results) == 8
+    assert len(results) == 9
     assert [result.as_dict() for result in results if not result.is_right] == []
     assert sum(result.kills for result in results) == 2 * len(results)
 
