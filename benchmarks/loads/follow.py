@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.loads.job import Job, run
 from benchmarks.tables import table_named
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded
 from data_platform.bronze.load import load as load_bronze
 from data_platform.lake.places import lake_of

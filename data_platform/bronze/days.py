@@ -10,7 +10,8 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from data_platform.bronze.assets import connector_for, metadata_of
+from data_platform.bronze.assets import metadata_of
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import load
 from data_platform.declarations import SourceTable
 from data_platform.described import ON_REQUEST, RETRIES, failing_plainly, tags_of

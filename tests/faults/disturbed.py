@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded, load
 from data_platform.connectors.base import Batch, Connector, Landed, Offer
 from data_platform.declarations import SourceTable

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import load
 from data_platform.declarations import SourceTable
 from data_platform.lake.tables import Lake

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import load
 from data_platform.connectors.base import SourceError
 from data_platform.connectors.landing.appflow import AppFlow

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded, load
 from data_platform.checks.scores import Quality, quality_of
 from data_platform.declarations import Column, Normalise, SourceTable

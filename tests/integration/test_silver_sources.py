@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from data_platform.bronze.assets import connector_for
+from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import load
 from data_platform.declarations import Column, Normalise, SourceTable
 from data_platform.lake.places import lake_of
