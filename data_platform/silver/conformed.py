@@ -23,13 +23,20 @@ def newest(table: SourceTable, bronze: DataFrame) -> DataFrame:
     """
     key = [F.col(f"`{name}`") for name in table.key]
     keyless = reduce(or_, (column.isNull() for column in key))
-    order = [F.col(f"`{name}`").desc_nulls_last() for name in table.cursors]
+    order = [_moment(table, name).desc_nulls_last() for name in table.cursors]
     latest = Window.partitionBy(*key).orderBy(*order, F.desc("_batch"), F.asc("_op"))
     return (
         bronze.withColumn("_place", F.row_number().over(latest))
         .where((F.col("_place") == 1) | keyless)
         .drop("_place")
     )
+
+
+def _moment(table: SourceTable, cursor: str) -> SparkColumn:
+    """A version without a moment of its own is as new as its landing."""
+    column = table.by_name.get(cursor)
+    held = F.col(f"`{cursor}`")
+    return F.coalesce(held, "_landed_at") if column and column.type.kind == "timestamp" else held
 
 
 def cursor_of(table: SourceTable) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def land(lake: Lake, batch: int) -> None:
 def as_landed(case: str, row: dict) -> dict:
     landed = {"_op": "upsert", "_origin": case} | row
     landed["Id"] = row["Id"] and f"{case}: {row['Id']}"
-    landed["ChangedAt"] = datetime.fromisoformat(row["ChangedAt"])
+    landed["ChangedAt"] = row["ChangedAt"] and datetime.fromisoformat(row["ChangedAt"])
     if row.get("Revenue"):
         landed["Revenue"] = Decimal(row["Revenue"])
     for place in row.get("Places") or ():
