@@ -1,11 +1,12 @@
 """What of a silver table is to be loaded: how far it was read before, whether that still stands, and the rows since."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import QueryBuilder
+from deltalake import DeltaTable, QueryBuilder
 
 from data_platform.gold.serving.declared import IS_DELETED, Served
 from data_platform.lake.errors import LakeError, explained
@@ -15,6 +16,8 @@ from data_platform.lake.tables import LakeTable
 # Of the batches that are handed over: large enough to be quick, small enough to hold some.
 BATCH_ROWS = 50_000
 BATCH_BYTES = 32_000_000
+# How often the log is read, where others write to it meanwhile.
+ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,11 @@ class Reached:
 
 def reached(silver: LakeTable) -> Reached:
     """The end of what the table holds as it was opened."""
-    delta = silver.delta
-    if delta is None:
-        raise LakeError(f"{silver.uri} does not exist yet; materialize {silver.name} first")
-    with explained(silver.uri, "reading the history of"):
-        newest = delta.history(1)[0]
-    return Reached(silver.batch, silver.version, str(delta.metadata().id), int(newest["timestamp"]))
+    delta = _opened(silver)
+    commit = _commits(silver, silver.version).get(silver.version)
+    return Reached(
+        silver.batch, silver.version, str(delta.metadata().id), commit["timestamp"] if commit else -1
+    )
 
 
 def still_stands(silver: LakeTable, before: Reached) -> bool:
@@ -42,35 +44,49 @@ def still_stands(silver: LakeTable, before: Reached) -> bool:
 
     A log that no longer reaches back that far can't say so, and then it doesn't.
     """
-    delta = silver.delta
-    if delta is None or str(delta.metadata().id) != before.table_id:
+    if str(_opened(silver).metadata().id) != before.table_id:
         return False
     if silver.batch < before.batch or silver.version < before.version:
         return False
-    with explained(silver.uri, "reading the history of"):
-        since = delta.history(silver.version - before.version + 1)
-    if not any(
-        commit["version"] == before.version and commit["timestamp"] == before.committed for commit in since
-    ):
+    commits = _commits(silver, before.version)
+    if before.version not in commits or commits[before.version]["timestamp"] != before.committed:
         return False
-    restored = [commit for commit in since if commit.get("operation") == "RESTORE"]
+    since = (commits[version] for version in range(before.version + 1, silver.version + 1))
     return all(
-        _restored_to(commit) >= before.version for commit in restored if commit["version"] > before.version
+        _restored_to(commit) >= before.version for commit in since if commit.get("operation") == "RESTORE"
     )
 
 
-def _restored_to(commit: dict[str, object]) -> int:
-    parameters = commit.get("operationParameters")
-    version = parameters.get("version") if isinstance(parameters, dict) else None
+def _opened(silver: LakeTable) -> DeltaTable:
+    if silver.delta is None:
+        raise LakeError(f"{silver.uri} does not exist yet; materialize {silver.name} first")
+    return silver.delta
+
+
+def _commits(silver: LakeTable, first: int) -> dict[int, Mapping[str, Any]]:
+    """The commits by their version, from the first on, as far as the log reaches back.
+
+    delta-rs reads them from the log's end, and numbers them from the version that was opened: one lower for every
+    commit that has landed since. So the table is opened anew, until none has.
+    """
+    for _ in range(ATTEMPTS):
+        newest = silver.fresh()
+        with explained(silver.uri, "reading the history of"):
+            commits = _opened(newest).history(newest.version - first + 1)
+        if silver.fresh().version == newest.version:
+            return {commit["version"]: commit for commit in commits}
+    raise LakeError(f"{silver.uri} is written again and again while its log is read; run again")
+
+
+def _restored_to(commit: Mapping[str, Any]) -> int:
+    version = commit.get("operationParameters", {}).get("version")
     # Restored by time, a table does not say to which version.
     return int(version) if version is not None else -1
 
 
 def rows(silver: LakeTable, table: Served, since: int | None) -> Iterator[pa.RecordBatch]:
     """The table's rows that changed after a batch, deleted ones too, or (since None) all that are live."""
-    delta = silver.delta
-    if delta is None:
-        raise LakeError(f"{silver.uri} does not exist yet; materialize {silver.name} first")
+    delta = _opened(silver)
     held = {field.name for field in delta.schema().fields}
     if missing := {column.silver_name for column in table.columns} - held:
         raise LakeError(

@@ -1,9 +1,11 @@
 """Served tables against silver: what users of a target see is what silver holds alive, whatever happened to it."""
 
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -11,7 +13,7 @@ from deltalake import DeltaTable
 
 from data_platform.gold import served
 from data_platform.gold.served import FACEBOOK_ADS, GOOGLE_ADS, serve, target_for
-from data_platform.gold.serving.changes import reached, rows
+from data_platform.gold.serving.changes import reached, rows, still_stands
 from data_platform.gold.serving.target import PositionMoved, Work
 from data_platform.lake.maintenance import tend
 from tests.integration.served.conftest import Ads, ad
@@ -181,6 +183,23 @@ def test_a_lost_commit_of_silver_is_noticed_behind_another_of_its_number(loaded,
 
     assert loaded.load(FACEBOOK_ADS).took_all
     loaded.agrees(FACEBOOK_ADS, ads)
+
+
+def test_what_was_reached_is_known_by_its_own_commit_while_others_land(ads, lake):
+    """delta-rs gives a table that was opened before other commits the newest of these under the number of its own."""
+    ads.change(ad("facebook", 1))
+    opened = lake.silver("ad_performance")
+    assert opened.version == 0
+    for clicks in (1, 2):
+        ads.change(ad("facebook", 1, clicks=clicks))
+    log = Path(ads.table.uri, "_delta_log", f"{0:020d}.json").read_text().splitlines()
+    [committed] = [said["commitInfo"]["timestamp"] for said in map(json.loads, log) if "commitInfo" in said]
+
+    before = reached(opened)
+
+    assert (before.batch, before.version, before.committed) == (1, 0, committed)
+    assert still_stands(opened, before)
+    assert still_stands(lake.silver("ad_performance"), before)
 
 
 def test_maintenance_of_silver_between_loads_disturbs_nothing(loaded, ads):
