@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     appflow_patience: timedelta = timedelta(minutes=30)
     # libpq's own form, postgresql://user:password@host:port/database.
     postgres_dsn: SecretStr | None = None
+    # What our replication slots and publications are called first; one of its own for each platform on a database.
+    postgres_slot_prefix: str = "data_platform"
     # mysql://user:password@host:port/database; parts with other characters than letters and digits are URL-encoded.
     mysql_dsn: SecretStr | None = None
     # Who signed MySQL's certificate; where it is set, no connection is made without TLS and a host that it names.

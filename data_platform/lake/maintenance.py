@@ -63,5 +63,5 @@ def tend_with_spark(
     assert after.delta is not None  # noqa: S101 - it was there before
     after.delta.create_checkpoint()
     # What vacuum itself answers is only where it was.
-    ended = after.delta.history(1)[0].get("operationMetrics", {})
+    ended = next(after.commits()).get("operationMetrics", {})
     return Tended(before, len(after.delta.file_uris()), int(ended.get("numDeletedFiles", 0)))

@@ -1,7 +1,7 @@
 """Writing with Spark: rows merged by key, with the position of their inputs in the merge's own commit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -43,7 +43,7 @@ def create(
     writer = (
         rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
     )
-    with commit_says(spark, APP_ID, 1, note.to_json()), _explained(table):
+    with commit_says(spark, APP_ID, 1, replace(note, batch=1).to_json()), _explained(table):
         writer.save(table.uri)
     _confirm(table, note)
 
@@ -53,8 +53,9 @@ def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge
     view = f"incoming_{uuid4().hex}"
     rows.createOrReplaceTempView(view)
     on = " and ".join(f"t.`{name}` = s.`{name}`" for name in how.key)
+    batch = table.batch + 1
     try:
-        with commit_says(spark, APP_ID, table.batch + 1, note.to_json()), _explained(table):
+        with commit_says(spark, APP_ID, batch, replace(note, batch=batch).to_json()), _explained(table):
             spark.sql(f"merge into delta.`{table.uri}` t using {view} s on {on} {how.clauses}").collect()
     finally:
         spark.catalog.dropTempView(view)

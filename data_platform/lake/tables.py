@@ -5,14 +5,16 @@ Reading goes through delta-rs; nothing here starts a JVM.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.fs as pa_fs
 from deltalake import CommitProperties, DeltaTable, Field, QueryBuilder, Transaction
 from deltalake.exceptions import TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import LakeError, PositionMissing, explained
@@ -24,13 +26,19 @@ APP_ID = "data_platform"
 
 @dataclass(frozen=True)
 class Note:
-    """What we write into a commit: how far the inputs were read, and what became of their rows."""
+    """What we write into a commit: how far the inputs were read, and what became of their rows.
+
+    `batch` is the one that the position came with. Maintenance carries the note of the batch that it saw, and may
+    commit after a load that it did not see: the batch tells that such a note is not the newest.
+    """
 
     position: Mapping[str, Any]
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    batch: int | None = field(default=None, compare=False)
 
     def to_json(self) -> str:
-        return json.dumps({"position": self.position, "receipt": self.receipt}, sort_keys=True)
+        said = {"position": self.position, "receipt": self.receipt, "batch": self.batch}
+        return json.dumps(said, sort_keys=True)
 
     @classmethod
     def from_commit(cls, commit: Mapping[str, Any]) -> Self | None:
@@ -40,7 +48,7 @@ class Note:
             return None
         if not isinstance(written, dict) or "position" not in written:
             return None
-        return cls(written["position"], written.get("receipt", {}))
+        return cls(written["position"], written.get("receipt", {}), written.get("batch"))
 
 
 def _in_force(history: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -125,17 +133,39 @@ class LakeTable:
         """The newest commit that carries a position; each of ours does, another tool's may not."""
         if self.delta is None:
             return None
-        with explained(self.uri, "reading the history of"):
-            for limit in (1, 50, None):
-                for commit in _in_force(self.delta.history(limit)):
-                    if note := Note.from_commit(commit):
-                        return note
+        newest = None
+        for commit in _in_force(self.commits()):
+            if note := Note.from_commit(commit):
+                if note.batch in (None, self.batch):
+                    return note
+                newest = newest or note
+        if newest:
+            # The table was restored, and has a later batch's number without its rows.
+            return newest
         if self.rows:
             raise PositionMissing(
                 f"{self.uri} has rows, and no commit in its log says how far its inputs were read. Set the position "
                 f"with `data-platform position set`, or move the table away to load it from the start"
             )
         return None
+
+    def commits(self) -> Iterator[dict[str, Any]]:
+        """What each commit says of itself, from the version that was opened backwards, as far as the log reaches.
+
+        The log's own files are read: delta-rs' history begins with the newest commit, also where that is later than
+        what was opened, and numbers it as if it were not.
+        """
+        storage = DeltaStorageHandler(self.uri, dict(self.storage_options) or None)
+        log = pa_fs.PyFileSystem(storage)
+        for version in range(self.version, -1, -1):
+            with explained(self.uri, "reading the history of"):
+                try:
+                    with log.open_input_stream(f"_delta_log/{version:020}.json") as file:
+                        lines = file.read().splitlines()
+                except FileNotFoundError:
+                    return
+            told = next((line for line in lines if line.startswith(b'{"commitInfo"')), b'{"commitInfo":{}}')
+            yield {**json.loads(told)["commitInfo"], "version": version}
 
     @property
     def position(self) -> Mapping[str, Any] | None:
@@ -146,7 +176,7 @@ class LakeTable:
         """When the newest version was committed."""
         if self.delta is None:
             return None
-        return datetime.fromtimestamp(self.delta.history(1)[0]["timestamp"] / 1000, UTC)
+        return datetime.fromtimestamp(next(self.commits())["timestamp"] / 1000, UTC)
 
     @property
     def receipt(self) -> Receipt | None:
@@ -189,7 +219,7 @@ class LakeTable:
 
     def carrying(self, note: Note | None = None, batch: int | None = None) -> CommitProperties:
         """The properties of a commit: the given note, or the position that the table holds already."""
-        note = note or self.note
+        note = replace(note, batch=batch) if note else self.note
         return CommitProperties(
             custom_metadata={"userMetadata": note.to_json()} if note else None,
             app_transactions=[Transaction(APP_ID, batch)] if batch is not None else None,

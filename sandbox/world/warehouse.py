@@ -4,7 +4,7 @@ Customers are the CRM's contacts and one in thirty that it does not know. Pure f
 kept is the database's affair.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -42,6 +42,7 @@ class Warehouse:
     rows: dict[Table, dict[str, Row]] = field(default_factory=lambda: {name: {} for name in KEYS})
     planted: dict[Table, dict[str, list[str]]] = field(default_factory=lambda: {name: {} for name in KEYS})
     day: int = 0
+    ordered: int = 0
 
     def __post_init__(self) -> None:
         contacts = [contact["Id"] for contact in self.world.truth("contacts")]
@@ -50,10 +51,12 @@ class Warehouse:
         for table in KEYS:
             self._plant(table)
 
-    def order(self, customers: Iterable[str], since: datetime, until: datetime) -> list[Row]:
+    def order(self, customers: Sequence[str], since: datetime, until: datetime) -> list[Row]:
         """A new order of each of these customers, and the money that moved for it; returns the orders."""
-        first = len(self.rows["customer_orders"])
-        orders = list(self._orders(list(customers), first, since, until))
+        # A number is never given twice, though an order may be gone.
+        first = self.ordered
+        self.ordered += len(customers)
+        orders = list(self._orders(customers, first, since, until))
         self._put("customer_orders", orders)
         for order in orders:
             self._put("financial_transactions", _booked(order))
@@ -75,7 +78,9 @@ class Warehouse:
                 "updated_at": self.until - timedelta(seconds=int(random.integers(3_600, 86_400 * 700))),
             }
 
-    def _orders(self, customers: list[str], first: int, since: datetime, until: datetime) -> Iterator[Row]:
+    def _orders(
+        self, customers: Sequence[str], first: int, since: datetime, until: datetime
+    ) -> Iterator[Row]:
         random = self.world.random(501, first)
         products = sorted(self.rows["product_catalog"])
         span = int((until - since).total_seconds()) - 1

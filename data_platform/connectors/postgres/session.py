@@ -47,6 +47,8 @@ class Database:
             **{"connect_timeout": CONNECTS_WITHIN, "application_name": "data_platform", **KEEPALIVE, **given},
             options=f"{given.pop('options', '')} {SPELLING}".strip(),
         )
+        self.database = str(given.get("dbname", ""))
+        self.slot_prefix = settings.postgres_slot_prefix
         self.name = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
 
     @contextmanager

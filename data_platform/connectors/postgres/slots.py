@@ -5,6 +5,7 @@ one table's position and slot to agree on. Both have the table's name, so whoeve
 """
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from data_platform.connectors.postgres.described import Described, qualified
 from data_platform.connectors.postgres.session import Database, literal, quoted, rows_of
 from data_platform.declarations import SourceTable
 
+# Of any name in PostgreSQL.
+LONGEST_NAME = 63
 PUBLISHED = (
     "select 1 from pg_publication_rel r join pg_publication p on p.oid = r.prpubid "
     "where p.pubname = %s and r.prrelid = to_regclass(%s)"
@@ -45,7 +48,12 @@ class Slot:
 
     @property
     def name(self) -> str:
-        return "data_platform_" + re.sub(r"\W", "_", self.table.reads.lower())[:49]
+        """A server's slots share one space of names, whichever database and platform they are of."""
+        named = f"{self.database.slot_prefix}_{self.database.database}_{self.table.reads}".lower()
+        name = re.sub(r"\W", "_", named, flags=re.ASCII)
+        if len(name) > LONGEST_NAME:
+            name = f"{name[: LONGEST_NAME - 9]}_{zlib.crc32(named.encode()):08x}"
+        return name
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,6 @@ from data_platform.lake.tables import LakeTable
 # Of the batches that are handed over: large enough to be quick, small enough to hold some.
 BATCH_ROWS = 50_000
 BATCH_BYTES = 32_000_000
-# How often the log is read, where others write to it meanwhile.
-ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -64,18 +63,11 @@ def _opened(silver: LakeTable) -> DeltaTable:
 
 
 def _commits(silver: LakeTable, first: int) -> dict[int, Mapping[str, Any]]:
-    """The commits by their version, from the first on, as far as the log reaches back.
-
-    delta-rs reads them from the log's end, and numbers them from the version that was opened: one lower for every
-    commit that has landed since. So the table is opened anew, until none has.
-    """
-    for _ in range(ATTEMPTS):
-        newest = silver.fresh()
-        with explained(silver.uri, "reading the history of"):
-            commits = _opened(newest).history(newest.version - first + 1)
-        if silver.fresh().version == newest.version:
-            return {commit["version"]: commit for commit in commits}
-    raise LakeError(f"{silver.uri} is written again and again while its log is read; run again")
+    """The commits by their version, from the first on, as far as the log reaches back."""
+    return {
+        commit["version"]: commit
+        for commit in takewhile(lambda each: each["version"] >= first, silver.commits())
+    }
 
 
 def _restored_to(commit: Mapping[str, Any]) -> int:

@@ -231,7 +231,7 @@ def test_what_a_killed_load_left_at_work_on_the_slot_does_not_stop_the_next(note
     dsn = notes.server.dsn
     left = psycopg2.connect(dsn, connection_factory=LogicalReplicationConnection)
     cursor = left.cursor()
-    name = "data_platform_public_notes"
+    name = "data_platform_shop_public_notes"
     cursor.start_replication(name, options={"proto_version": "1", "publication_names": name})
     assert notes.execute("select active from pg_replication_slots") == [(True,)]
     assert notes.load(NOTES).receipt.landed == 1
