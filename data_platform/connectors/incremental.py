@@ -2,8 +2,11 @@
 
 The rows from the landed position on, up to an end that the database's own clock fixes, ordered by cursor and key;
 and, on a slower cycle, the keys that we hold and the database no longer has. Rows without a cursor are in no such
-span: they are read whole by the first load and on the slower cycle, and land where they are others. No dialect of
-SQL is known here: a connector answers the questions of `AskedTable` in its own.
+span: they are read whole by the first load and on the slower cycle, and land where they are others.
+
+Where rows lie in the order of their key, the first load reads them in that order, which spares the database a sort.
+Its end stays what it was at its beginning, however often it is cut short: what changes meanwhile is beyond that end,
+and is read by moment after it. No dialect of SQL is known here: a connector answers the questions of `AskedTable`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +43,14 @@ class Span:
 WITHOUT_CURSOR = Span(None, None)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """All rows but those whose cursor is not below `end`, in the order of their key, beyond the key `after` if any."""
+
+    end: datetime
+    after: tuple[Any, ...] = ()
+
+
 class AskedTable(Protocol):
     """One table, and what an incremental load asks of it."""
 
@@ -53,10 +64,14 @@ class AskedTable(Protocol):
     def now(self) -> datetime:
         """The database's clock, cut to what its cursor can tell apart: a moment that is over holds still."""
 
-    def count(self, span: Span) -> int: ...
+    @property
+    def lies_by_key(self) -> bool:
+        """Whether the key is the database's own, by which it finds and orders rows."""
 
-    def read(self, span: Span) -> Iterator[Rows]:
-        """The rows in the order of cursor and key, in the declared types, some at a time."""
+    def count(self, span: Span | Whole) -> int: ...
+
+    def read(self, span: Span | Whole) -> Iterator[Rows]:
+        """The rows in the order of cursor and key (or of the key alone), in the declared types, some at a time."""
 
     def present_keys(self) -> Iterator[Mapping[str, pa.Array]]:
         """The key columns of every row that is there, in the declared types, some at a time."""
@@ -71,18 +86,21 @@ def over_by(now: datetime, digits: int) -> datetime:
 
 @dataclass(frozen=True)
 class Reached:
-    """Rows have been read up to `place`, in a load that ended before `until`; keys were compared at `compared_at`."""
+    """Rows have been read up to `place`, in a load that ended before `until`; keys were compared at `compared_at`.
+    `whole` is the key that a first load stands at: rows beyond it have not been read."""
 
     place: Place
     until: datetime
     compared_at: datetime
+    whole: tuple[Any, ...] | None = None
 
     @classmethod
     def of(cls, position: Mapping[str, Any]) -> "Reached":
         cursor, until, compared_at = (
             datetime.fromisoformat(position[name]) for name in ("cursor", "until", "compared_at")
         )
-        return cls(Place(cursor, tuple(position["key"])), until, compared_at)
+        whole = tuple(position["whole"]) if "whole" in position else None
+        return cls(Place(cursor, tuple(position["key"])), until, compared_at, whole)
 
     @property
     def position(self) -> dict[str, Any]:
@@ -91,6 +109,7 @@ class Reached:
             "key": list(self.place.key),
             "until": self.until.isoformat(),
             "compared_at": self.compared_at.isoformat(),
+            **({} if self.whole is None else {"whole": list(self.whole)}),
         }
 
     def start(self, overlap: timedelta) -> Place:
@@ -115,17 +134,32 @@ class _Load:
         self.end = asked.now().astimezone(UTC)
         self.before = Reached.of(landed.position) if landed.position else None
         self.start = self.before.start(self.load.overlap) if self.before else None
+        self.until = self.end
+        self.whole = self._still_whole()
+        if self.before and self.whole:
+            # What showed late before the whole read's end, the next load looks for: this one has not committed it yet.
+            self.start, self.until = Place(self.whole.end), self.whole.end
+
+    def _still_whole(self) -> Whole | None:
+        """What a first load by key has before it."""
+        if self.before is None:
+            return Whole(self.end) if self.asked.lies_by_key else None
+        return None if self.before.whole is None else Whole(self.before.until, self.before.whole)
 
     def offer(self) -> Offer:
         return Offer(
             parts=self._parts(),
             position=self._reached(Place(self.end), after_comparing=True).position,
             drift=self.asked.drift,
-            renew=self._compares_keys,
+            renew=self._compares_keys or (self.before is not None and self.before.whole is not None),
         )
 
     def _parts(self) -> Iterator[Part]:
         identity = (*self.table.key, self.load.cursor, "_op")
+        if self.whole:
+            yield from self._by_key(self.whole)
+            if self.start is None:
+                return
         # First, so that no position is committed without them: the load after one that was cut short looks for none.
         if self.before is None or self._compares_keys:
             yield from self._rows_without_cursor()
@@ -148,12 +182,29 @@ class _Load:
             )
             yield Part(iter([batch]), gone.num_rows, identity, may_repeat=False)
 
+    def _by_key(self, whole: Whole) -> Iterator[Part]:
+        if count := self.asked.count(whole):
+            recount = partial(self.asked.count, whole)
+            yield Part(self._rows_by_key(whole), count, self._all_values, may_repeat=False, recount=recount)
+
+    def _rows_by_key(self, whole: Whole) -> Iterator[Batch]:
+        for rows in self.asked.read(whole):
+            landed = bronze_rows(self.table, rows, op="upsert", origin=self.asked.origin)
+            key = [rows.columns[name][-1].as_py() for name in self.table.key]
+            compared_at = self.before.compared_at if self.before else self.end
+            reached = Reached(Place(whole.end), whole.end, compared_at, tuple(map(_written, key)))
+            # A key that does not fit what is declared is no place to go on from.
+            yield Batch(landed, None if None in key else reached.position)
+
     def _rows_without_cursor(self) -> Iterator[Part]:
         """What is new among them shows in nothing but their values."""
         if count := self.asked.count(WITHOUT_CURSOR):
-            identity = (*(column.name for column in self.table.columns), "_op", "_rescued")
             rows = self._changed_rows(WITHOUT_CURSOR)
-            yield Part(rows, count, identity, may_repeat=self.before is not None)
+            yield Part(rows, count, self._all_values, may_repeat=self.before is not None)
+
+    @property
+    def _all_values(self) -> tuple[str, ...]:
+        return (*(column.name for column in self.table.columns), "_op", "_rescued")
 
     def _changed_rows(self, span: Span) -> Iterator[Batch]:
         for rows in self.asked.read(span):
@@ -172,7 +223,7 @@ class _Load:
         compared_at = self.before.compared_at if self.before else self.end
         if after_comparing and self._compares_keys:
             compared_at = self.end
-        return Reached(place, self.end, compared_at)
+        return Reached(place, self.until, compared_at)
 
     @property
     def _compares_keys(self) -> bool:

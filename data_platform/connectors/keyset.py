@@ -1,11 +1,11 @@
-"""The rows of a span as a condition of SQL: beyond one row in the order of cursor and key, and below an end."""
+"""The rows of a span as a condition of SQL: beyond one row in the order of reading, and below an end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data_platform.connectors.incremental import Span, by_moment
+from data_platform.connectors.incremental import Span, Whole, by_moment
 from data_platform.declarations import Column, SourceTable
 
 
@@ -17,8 +17,12 @@ class Dialect:
     moment: Callable[[datetime], str]
     value: Callable[[Column, Any], str]
 
-    def within(self, table: SourceTable, span: Span) -> str:
+    def within(self, table: SourceTable, span: Span | Whole) -> str:
         cursor = self.name(by_moment(table).cursor)
+        if isinstance(span, Whole):
+            below = f"({cursor} < {self.moment(span.end)} or {cursor} is null)"
+            keys = [table.by_name[name] for name in table.key]
+            return f"{below} and ({self._beyond(keys, span.after)})" if span.after else below
         if span.end is None:
             return f"{cursor} is null"
         below = f"{cursor} < {self.moment(span.end)}"
@@ -32,8 +36,9 @@ class Dialect:
         keys = [table.by_name[name] for name in table.key]
         return f"{from_there} and ({cursor} > {after} or ({self._beyond(keys, span.after.key)}))"
 
-    def order(self, table: SourceTable) -> str:
-        return ", ".join(self.name(name) for name in (by_moment(table).cursor, *table.key))
+    def order(self, table: SourceTable, span: Span | Whole) -> str:
+        cursor = () if isinstance(span, Whole) else (by_moment(table).cursor,)
+        return ", ".join(self.name(name) for name in (*cursor, *table.key))
 
     def _beyond(self, keys: Sequence[Column], values: Sequence[Any]) -> str:
         """A row's key comes after these values."""

@@ -246,7 +246,46 @@ def test_a_killed_first_load_goes_on_inside_and_lands_nothing_twice(bronze, monk
     bronze.agrees_with_truth()
 
 
+def test_what_changes_while_a_first_load_is_cut_short_lands_with_its_end(bronze, monkeypatch):
+    monkeypatch.setattr("data_platform.connectors.mysql.database.BATCH_ROWS", 40)
+    with monkeypatch.context() as patched:
+        killed_after(patched, commits=2)
+        with pytest.raises(Killed):
+            bronze.load(commit_rows=40)
+    read, unread = 5, max(bronze.app.truth()) - 5
+    assert bronze.lake.bronze(SUBSCRIPTIONS).position["whole"] == [80]
+    bronze.app.update([read, unread], notes="changed since")
+    bronze.app.delete([unread - 1])
+    now = bronze.app.now()
+    contacts = bronze.app.world.truth("contacts")[:1]
+    (new,) = bronze.app.subscriptions.start(contacts, now - timedelta(days=1), now)
+    bronze.app.insert([new | {"updated_at": now}])
+    loaded = bronze.load(commit_rows=40)
+    assert loaded.receipt.adds_up
+    assert "whole" not in loaded.position
+    assert [bronze.newest()[each]["notes"] for each in (read, unread)] == ["changed since"] * 2
+    bronze.agrees_with_truth()
+
+
+def test_a_first_load_that_was_cut_short_at_its_very_end_is_over_with_the_next(bronze, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("data_platform.bronze.load._Load._finish", killing)
+        patched.setattr("data_platform.connectors.mysql.database.BATCH_ROWS", 40)
+        with pytest.raises(Killed):
+            bronze.load(commit_rows=40)
+    assert "whole" in bronze.lake.bronze(SUBSCRIPTIONS).position
+    bronze.load()
+    bronze.agrees_with_truth()
+    assert "whole" not in bronze.lake.bronze(SUBSCRIPTIONS).position
+
+
+def killing(*_):
+    raise Killed
+
+
 def test_ties_across_an_edge_are_each_read_once(bronze, monkeypatch):
+    # As of a table whose key the database does not order its rows by.
+    monkeypatch.setattr(Asked, "lies_by_key", False)
     # Long ago, so that no overlap reads them again.
     bronze.app.update(bronze.app.truth(), updated_at=bronze.app.now() - timedelta(days=3))
     assert len({row["updated_at"] for row in bronze.app.truth().values()}) == 1

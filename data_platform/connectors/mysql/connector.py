@@ -9,7 +9,7 @@ import pyarrow as pa
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Drift, Landed, Offer, SourceError
 from data_platform.connectors.columnar import rows_from_columns
-from data_platform.connectors.incremental import Span, by_moment, incremental_offer, over_by
+from data_platform.connectors.incremental import Span, Whole, by_moment, incremental_offer, over_by
 from data_platform.connectors.keyset import Dialect
 from data_platform.connectors.mysql.database import Database
 from data_platform.connectors.mysql.describe import Described, Field, quoted
@@ -49,16 +49,25 @@ class Asked:
         ((now,),) = self.database.ask("select utc_timestamp(6)")
         return over_by(now, self.described.fields[self.cursor].fraction)
 
-    def count(self, span: Span) -> int:
+    @property
+    def lies_by_key(self) -> bool:
+        primary = self.database.ask(
+            "select column_name from information_schema.key_column_usage "
+            "where constraint_name = 'PRIMARY' and table_schema = %s and table_name = %s order by ordinal_position",
+            *self._place,
+        )
+        return tuple(name for (name,) in primary) == self.table.key
+
+    def count(self, span: Span | Whole) -> int:
         ((count,),) = self.database.ask(
             f"select count(*) from {self._from} where {DIALECT.within(self.table, span)}"
         )
         return int(count)
 
-    def read(self, span: Span) -> Iterator[Rows]:
+    def read(self, span: Span | Whole) -> Iterator[Rows]:
         batches = self.database.stream(
             f"select {self.described.selected} from {self._from} "
-            f"where {DIALECT.within(self.table, span)} order by {DIALECT.order(self.table)}"
+            f"where {DIALECT.within(self.table, span)} order by {DIALECT.order(self.table, span)}"
         )
         return worked_ahead(self._typed, read_ahead(batches))
 
@@ -75,14 +84,18 @@ class Asked:
     def _from(self) -> str:
         return ".".join(quoted(part) for part in self.table.reads.split("."))
 
-    def _fields(self) -> list[Field]:
+    @property
+    def _place(self) -> tuple[str, str]:
+        """The table's schema and name."""
         schema, _, name = self.table.reads.rpartition(".")
+        return schema or self.database.schema, name
+
+    def _fields(self) -> list[Field]:
         rows = self.database.ask(
             "select column_name, data_type, column_type, coalesce(numeric_precision, 0), "
             "coalesce(numeric_scale, 0), coalesce(datetime_precision, 0) from information_schema.columns "
             "where table_schema = %s and table_name = %s order by ordinal_position",
-            schema or self.database.schema,
-            name,
+            *self._place,
         )
         if not rows:
             raise SourceError(

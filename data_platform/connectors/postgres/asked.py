@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from data_platform.connectors.base import Drift
-from data_platform.connectors.incremental import Span
+from data_platform.connectors.incremental import Span, Whole
 from data_platform.connectors.postgres.described import Described, qualified
 from data_platform.connectors.postgres.reader import beyond, read_rows
 from data_platform.connectors.postgres.session import Database, literal, quoted, rows_of
@@ -40,14 +40,19 @@ class AskedTable:
         moment: datetime = now
         return moment
 
-    def count(self, span: Span) -> int:
+    @property
+    def lies_by_key(self) -> bool:
+        return self.described.identity == frozenset(self.table.key)
+
+    def count(self, span: Span | Whole) -> int:
         question = f"select count(*) from {qualified(self.table)} where {self._within(span)}"
         with self.database.session() as session:
             ((count,),) = rows_of(session, question)
         return int(count)
 
-    def read(self, span: Span) -> Iterator[Rows]:
-        order = (*self.table.cursors, *self.table.key)
+    def read(self, span: Span | Whole) -> Iterator[Rows]:
+        cursors = () if isinstance(span, Whole) else self.table.cursors
+        order = (*cursors, *self.table.key)
         with self.database.columnar() as session:
             yield from read_rows(session, self.described, self._within(span), order)
 
@@ -56,8 +61,11 @@ class AskedTable:
             for rows in read_rows(session, self.described, "true", only=self.table.key):
                 yield rows.columns
 
-    def _within(self, span: Span) -> str:
+    def _within(self, span: Span | Whole) -> str:
         (cursor,) = self.table.cursors
+        if isinstance(span, Whole):
+            below = f"({quoted(cursor)} < {literal(span.end.isoformat())} or {quoted(cursor)} is null)"
+            return f"{below} and {beyond(self.table.key, span.after)}" if span.after else below
         if span.end is None:
             return f"{quoted(cursor)} is null"
         below = f"{quoted(cursor)} < {literal(span.end.isoformat())}"

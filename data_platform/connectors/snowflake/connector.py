@@ -10,7 +10,7 @@ import pyarrow as pa
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Drift, Landed, Offer, Part
 from data_platform.connectors.columnar import rows_from_columns
-from data_platform.connectors.incremental import Span, by_moment, incremental_offer, over_by
+from data_platform.connectors.incremental import Span, Whole, by_moment, incremental_offer, over_by
 from data_platform.connectors.keyset import Dialect
 from data_platform.connectors.records import Rows
 from data_platform.connectors.snowflake.describe import Described, quoted
@@ -60,15 +60,20 @@ class Asked:
         ((now,),) = self.session.ask("select sysdate()")
         return over_by(now, self.described.fields[by_moment(self.table).cursor].scale)
 
-    def count(self, span: Span) -> int:
+    @property
+    def lies_by_key(self) -> bool:
+        """Snowflake keeps no key, and rows in no order of one."""
+        return False
+
+    def count(self, span: Span | Whole) -> int:
         within = self.dialect.within(self.table, span)
         ((count,),) = self.session.ask(f"select count(*) from {self._from} where {within}")
         return int(count)
 
-    def read(self, span: Span) -> Iterator[Rows]:
+    def read(self, span: Span | Whole) -> Iterator[Rows]:
         batches = self.session.stream(
             f"select {self.described.selected} from {self._from} "
-            f"where {self.dialect.within(self.table, span)} order by {self.dialect.order(self.table)}"
+            f"where {self.dialect.within(self.table, span)} order by {self.dialect.order(self.table, span)}"
         )
         return worked_ahead(self._typed, read_ahead(batches))
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from data_platform.connectors.incremental import Place, Span
+from data_platform.connectors.incremental import Place, Span, Whole
 from data_platform.connectors.keyset import Dialect
 from data_platform.declarations import (
     DAILY,
@@ -57,7 +57,8 @@ def database():
 
 def read(database, span):
     found = database.execute(
-        f"select at, site, number from readings where {DIALECT.within(TABLE, span)} order by {DIALECT.order(TABLE)}"
+        f"select at, site, number from readings where {DIALECT.within(TABLE, span)} "
+        f"order by {DIALECT.order(TABLE, span)}"
     )
     return [(datetime.fromisoformat(at), site, number) for at, site, number in found]
 
@@ -68,6 +69,26 @@ def test_every_place_splits_the_rows_into_those_read_and_those_to_come(database)
     assert read(database, Span(None, end)) == below
     for count, (at, site, number) in enumerate(below, start=1):
         assert read(database, Span(Place(at, (site, number)), end)) == below[count:]
+
+
+def test_every_key_splits_the_whole_table_into_rows_read_and_rows_to_come(database):
+    end = NOON + timedelta(hours=2)
+    database.execute("create unique index readings_key on readings (site, number, at)")
+    database.execute("update readings set at = null where at = ?", [NOON.isoformat()])
+
+    def keys(after):
+        whole = Whole(end, after)
+        rows = database.execute(
+            f"select site, number from readings where {DIALECT.within(TABLE, whole)} "
+            f"order by {DIALECT.order(TABLE, whole)}"
+        )
+        return rows.fetchall()
+
+    # Those of noon have lost their moment, and are of the whole table all the same.
+    below = sorted((site, number) for at, site, number in ROWS if at < end)
+    assert keys(()) == below
+    for after in sorted(set(below)):
+        assert keys(after) == [key for key in below if key > after]
 
 
 def test_a_place_without_a_key_stands_before_all_rows_of_its_moment(database):
