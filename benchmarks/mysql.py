@@ -1,7 +1,7 @@
 """1,000,000 orders from MariaDB by the first load of a table that is read by the moment its rows changed, against dlt.
 
-dlt runs its own `sql_database` source with ConnectorX and with PyArrow. The platform reads in the order of cursor and
-key, so that a killed load goes on; dlt in any.
+dlt runs its own `sql_database` source with ConnectorX and with PyArrow. The platform reads in the order of the key, so
+that a killed load goes on; dlt in any.
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import ReadAgain
 from data_platform.connectors.http import Unreadable
-from data_platform.connectors.records import JsonPages, Rows
+from data_platform.connectors.json_pages import JsonPages
+from data_platform.connectors.records import Rows
 
 # Pages that wait while a file is being written.
 AHEAD = 4

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from data_platform.connectors.base import Landed, Offer
 from data_platform.connectors.clevertap.api import Api
+from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.records import JsonPages, Rows
+from data_platform.connectors.records import Rows
 from data_platform.connectors.shape import SeenShape
 from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
 from data_platform.declarations import SourceTable

@@ -14,8 +14,8 @@ import pyarrow as pa
 from data_platform.connectors.base import CredentialsRefused, Landed, Offer, ReadAgain
 from data_platform.connectors.facebook.graph import Graph
 from data_platform.connectors.http import Unreadable, header_date
+from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.records import JsonPages
 from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings

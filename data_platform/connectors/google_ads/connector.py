@@ -17,8 +17,8 @@ from data_platform.connectors.base import CredentialsRefused, Landed, Offer, Rea
 from data_platform.connectors.google_ads.auth import GoogleAuth
 from data_platform.connectors.google_ads.errors import error_of, give_way_to_its_delay, refusal
 from data_platform.connectors.http import PatientSession, header_date
+from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.records import JsonPages
 from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings

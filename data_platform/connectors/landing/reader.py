@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from data_platform.connectors.base import Drift
 from data_platform.connectors.http import Unreadable
+from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.landing.formats import (
     BadRecord,
     Columns,
@@ -20,7 +21,8 @@ from data_platform.connectors.landing.formats import (
     is_record,
 )
 from data_platform.connectors.landing.lines import Locator, no_columns, parsed, places_of
-from data_platform.connectors.records import JsonPages, Rows, exact_number, rows_from_text
+from data_platform.connectors.records import Rows, exact_number
+from data_platform.connectors.texts import rows_from_text
 from data_platform.declarations import Column, DataType, Snapshot, SourceTable
 from data_platform.lake.schema import arrow_type, connector_schema
 

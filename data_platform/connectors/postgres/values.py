@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from data_platform.connectors.postgres.arrays import array_items
 from data_platform.connectors.postgres.described import Described, Found
 from data_platform.connectors.postgres.session import quoted
-from data_platform.connectors.records import Rows, exact_number, rows_from_text
+from data_platform.connectors.records import Rows, exact_number
+from data_platform.connectors.texts import rows_from_text
 from data_platform.declarations import Column
 from data_platform.lake.schema import arrow_type
 

@@ -20,10 +20,11 @@ import requests
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import ReadAgain, SourceError
 from data_platform.connectors.http import Unreadable
-from data_platform.connectors.records import Rows, exact_number, rows_from_text
+from data_platform.connectors.records import Rows, exact_number
 from data_platform.connectors.salesforce.api import Org, Refused
 from data_platform.connectors.salesforce.describe import COMPOUND, NUMBERS, Described, Field
 from data_platform.connectors.salesforce.soql import Question
+from data_platform.connectors.texts import rows_from_text
 from data_platform.declarations import Column
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ import msgspec
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import SourceError
 from data_platform.connectors.http import Unreadable
-from data_platform.connectors.records import JsonPages, Rows
+from data_platform.connectors.json_pages import JsonPages
+from data_platform.connectors.records import Rows
 from data_platform.connectors.salesforce.api import Org, Refused
 from data_platform.connectors.salesforce.soql import Place, Question
 from data_platform.declarations import Column

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from data_platform.connectors.records import JsonPages
+from data_platform.connectors.json_pages import JsonPages
 from data_platform.declarations import DECIMAL, DOUBLE, INTEGER, JSON, STRING, Column
 
 COLUMNS = [
@@ -72,3 +72,45 @@ def test_a_record_without_the_outer_object_holds_nulls(beside):
 def test_a_field_beside_the_outer_objects_is_undeclared(beside):
     _, kept = read('{"ad":{"id":"7"},"new":1}', beside, undeclared=None)
     assert kept.to_pylist()[0] == '{"new":1}'
+
+
+SHAPED = [
+    Column("profile.identity", STRING, silver="identity"),
+    Column("ts", INTEGER),
+    Column("profile", JSON),
+    Column("props", JSON),
+]
+EVENT = '{"profile":{"identity":"C1","score":1.50},"ts":20260601,"props":{"b":1,"a":[2.0]},"noise":"x"}'
+EVENT_ROW = {
+    "profile.identity": "C1",
+    "ts": 20260601,
+    "profile": '{"identity":"C1","score":1.50}',
+    "props": '{"b":1,"a":[2.0]}',
+}
+EMPTY_ROW = dict.fromkeys(EVENT_ROW)
+
+
+@pytest.mark.parametrize(
+    ("beside", "row", "rescued"),
+    [
+        ("{}", {}, None),
+        ('{"profile":null,"props":null,"ts":null}', {}, None),
+        ('{"profile":{"other":1},"props":3}', {"profile": '{"other":1}', "props": "3"}, None),
+        # A page with one of these is read in another way, and its other records come out as before.
+        ('{"ts":"late","props":[]}', {"props": "[]"}, '{"ts":"late"}'),
+        ('{"profile":{"identity":7}}', {"profile": '{"identity":7}'}, '{"profile.identity":7}'),
+        ('{"ts":5,"new":{"b":2,"a":1}}', {"ts": 5}, '{"new":{"a":1,"b":2}}'),
+        ('{"profile":"C2"}', {"profile": '"C2"'}, None),
+    ],
+)
+def test_records_of_inner_objects_are_read_exactly(beside, row, rescued):
+    pages = JsonPages(SHAPED, under="records", ignored=("noise",), path=lambda name: tuple(name.split(".")))
+    rows = pages.read(f'{{"status":"success","records":[{EVENT},{beside}]}}'.encode())
+    held = {name: array.to_pylist() for name, array in rows.columns.items()}
+    assert {name: values[0] for name, values in held.items()} == EVENT_ROW
+    assert {name: values[1] for name, values in held.items()} == EMPTY_ROW | row
+    assert rows.rescued.to_pylist() == [None, rescued]
+
+
+def test_a_page_of_inner_objects_without_records_has_no_rows():
+    assert len(JsonPages(SHAPED[1:], under="records").read(b'{"records":[]}')) == 0

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 
 from data_platform.connectors.http import Unreadable
-from data_platform.connectors.records import JsonPages, exact_number, rows_from_text
+from data_platform.connectors.json_pages import JsonPages
+from data_platform.connectors.records import exact_number
+from data_platform.connectors.texts import rows_from_text
 from data_platform.declarations import (
     BOOLEAN,
     DATE,
