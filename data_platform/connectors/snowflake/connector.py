@@ -1,18 +1,13 @@
 """The Snowflake connector: the questions that a load by moments has, in Snowflake's dialect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
-from data_platform.connectors.ahead import read_ahead, worked_ahead
-from data_platform.connectors.base import Drift, Landed, Offer, Part
-from data_platform.connectors.columnar import rows_from_columns
-from data_platform.connectors.incremental import Span, Whole, by_moment, incremental_offer, over_by
-from data_platform.connectors.keyset import Dialect
-from data_platform.connectors.records import Rows
+from data_platform.connectors.base import Landed, Offer, Part
+from data_platform.connectors.incremental import by_moment, incremental_offer, over_by
+from data_platform.connectors.keyset import Dialect, KeysetTable
 from data_platform.connectors.snowflake.describe import Described, quoted
 from data_platform.connectors.snowflake.session import Session
 from data_platform.declarations import Column, SourceTable
@@ -38,57 +33,29 @@ def _and_then_close(session: Session, parts: Iterator[Part]) -> Iterator[Part]:
         session.close()
 
 
-class Asked:
+class Asked(KeysetTable):
     """One table, asked (`connectors.incremental.AskedTable`)."""
 
     def __init__(self, session: Session, table: SourceTable) -> None:
-        self.session = session
-        self.table = table
         cursor = by_moment(table).cursor
-        self.described = Described(table, cursor, session.describe(f"select * from {self._from}"))
-        self.dialect = Dialect(lambda name: quoted(self.described.fields[name].theirs), _moment, _literal)
-
-    @property
-    def drift(self) -> Sequence[Drift]:
-        return self.described.drift()
+        place = ".".join(quoted(part) for part in table.reads.split("."))
+        described = Described(table, cursor, session.describe(f"select * from {place}"))
+        dialect = Dialect(lambda name: quoted(described.fields[name].theirs), _moment, _literal)
+        super().__init__(table, session, described, dialect, place)
+        self.digits = described.fields[cursor].scale
 
     @property
     def origin(self) -> str:
         return f"Snowflake {self.table.reads}"
-
-    def now(self) -> datetime:
-        ((now,),) = self.session.ask("select sysdate()")
-        return over_by(now, self.described.fields[by_moment(self.table).cursor].scale)
 
     @property
     def lies_by_key(self) -> bool:
         """Snowflake keeps no key, and rows in no order of one."""
         return False
 
-    def count(self, span: Span | Whole) -> int:
-        within = self.dialect.within(self.table, span)
-        ((count,),) = self.session.ask(f"select count(*) from {self._from} where {within}")
-        return int(count)
-
-    def read(self, span: Span | Whole) -> Iterator[Rows]:
-        batches = self.session.stream(
-            f"select {self.described.selected} from {self._from} "
-            f"where {self.dialect.within(self.table, span)} order by {self.dialect.order(self.table, span)}"
-        )
-        return worked_ahead(self._typed, read_ahead(batches))
-
-    def present_keys(self) -> Iterator[Mapping[str, pa.Array]]:
-        keys = [self.table.by_name[name] for name in self.table.key]
-        selected = ", ".join(self.described.fields[name].selected for name in self.table.key)
-        for batch in self.session.stream(f"select {selected} from {self._from}"):
-            yield rows_from_columns(batch, keys, ()).columns
-
-    def _typed(self, batch: pa.RecordBatch) -> Rows:
-        return rows_from_columns(batch, self.table.columns, self.described.undeclared)
-
-    @property
-    def _from(self) -> str:
-        return ".".join(quoted(part) for part in self.table.reads.split("."))
+    def now(self) -> datetime:
+        ((now,),) = self.answering.ask("select sysdate()")
+        return over_by(now, self.digits)
 
 
 def _literal(column: Column, value: Any) -> str:
