@@ -33,6 +33,8 @@ _KNOWN = (b"user", b"database", b"application_name", b"client_encoding")
 _VERSION = b"server_version\x008.0.2\x00"
 # The login that PostgreSQL asks for.
 _SCRAM = struct.pack("!i", 10)
+# Seconds of silence after which a conversation is over.
+PATIENCE = 300.0
 
 
 class RedshiftServer:
@@ -92,6 +94,10 @@ class _Handler(socketserver.BaseRequestHandler):
             suppress(OSError, EOFError),
             socket.create_connection(("127.0.0.1", self.server.cluster.postgres.port)) as database,
         ):
+            for side in (self.request, database):
+                # Small messages wait for nothing; and nobody waits for ever for a stand-in.
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                side.settimeout(PATIENCE)
             if self._log_in(database):
                 _Conversation(self.server.cluster, self.request, database).hold()
 
