@@ -10,7 +10,7 @@ and is read by moment after it. No dialect of SQL is known here: a connector ans
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -191,8 +191,7 @@ class _Load:
         for rows in self.asked.read(whole):
             landed = bronze_rows(self.table, rows, op="upsert", origin=self.asked.origin)
             key = [rows.columns[name][-1].as_py() for name in self.table.key]
-            compared_at = self.before.compared_at if self.before else self.end
-            reached = Reached(Place(whole.end), whole.end, compared_at, tuple(map(_written, key)))
+            reached = replace(self._reached(Place(whole.end)), whole=tuple(map(_written, key)))
             # A key that does not fit what is declared is no place to go on from.
             yield Batch(landed, None if None in key else reached.position)
 

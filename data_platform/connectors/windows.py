@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, Position, SourceError
-from data_platform.connectors.records import Rows
+from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.declarations import SourceTable, Window
 from data_platform.lake.schema import connector_schema
 
@@ -182,22 +182,8 @@ class WindowedLoad:
             live.join(pa.concat_tables(keys), key, join_type="left anti", use_threads=False) if keys else live
         )
         known = {name: missing.column(name).combine_chunks() for name in told}
-        return bronze_rows(self.table, Rows(known, pa.nulls(missing.num_rows, pa.string())), "gone", "delete")
-
-
-def bronze_rows(table: SourceTable, rows: Rows, origin: str, op: str = "upsert") -> pa.RecordBatch:
-    """The rows in the table's bronze columns; what the source did not say is null."""
-    schema = connector_schema(table)
-    said = {
-        "_op": pa.repeat(op, len(rows)),
-        "_origin": pa.repeat(origin, len(rows)),
-        "_rescued": rows.rescued,
-    }
-    columns = [
-        said[held.name] if held.name in said else rows.columns.get(held.name, pa.nulls(len(rows), held.type))
-        for held in schema
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+        rows = Rows(known, pa.nulls(missing.num_rows, pa.string()))
+        return bronze_rows(self.table, rows, op="delete", origin="gone")
 
 
 def yesterday(now: datetime, time_zone: str, of: str) -> date:

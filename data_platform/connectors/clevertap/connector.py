@@ -17,9 +17,9 @@ from data_platform.connectors.base import Landed, Offer
 from data_platform.connectors.clevertap.api import Api
 from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.records import Rows
+from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.connectors.shape import SeenShape
-from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
+from data_platform.connectors.windows import Account, Days, WindowedLoad, yesterday
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
@@ -88,7 +88,7 @@ class _Download:
                 "CleverTap", self._api.pages(self._what, _question(event, days)), self._pages
             ):
                 self.shape.heed(rows)
-                yield bronze_rows(self._table, self._completed(rows, event, days), origin)
+                yield bronze_rows(self._table, self._completed(rows, event, days), op="upsert", origin=origin)
 
     def _completed(self, rows: Rows, event: str, days: Days) -> Rows:
         if not self.is_of_events:

@@ -16,7 +16,8 @@ from data_platform.connectors.facebook.graph import Graph
 from data_platform.connectors.http import Unreadable, header_date
 from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
+from data_platform.connectors.records import bronze_rows
+from data_platform.connectors.windows import Account, Days, WindowedLoad, yesterday
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
@@ -105,7 +106,7 @@ class _Insights:
         run = self._computed(account, days)
         origin = f"act_{account.id} {self._table.reads} {days.first} to {days.last}"
         for rows in read_pages("Facebook", self._bodies(run), self._pages):
-            yield bronze_rows(self._table, rows, origin)
+            yield bronze_rows(self._table, rows, op="upsert", origin=origin)
 
     def _computed(self, account: Account, days: Days) -> str:
         """The report run, once Facebook has computed it."""

@@ -19,7 +19,8 @@ from data_platform.connectors.google_ads.errors import error_of, give_way_to_its
 from data_platform.connectors.http import PatientSession, header_date
 from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.pages import read_pages
-from data_platform.connectors.windows import Account, Days, WindowedLoad, bronze_rows, yesterday
+from data_platform.connectors.records import bronze_rows
+from data_platform.connectors.windows import Account, Days, WindowedLoad, yesterday
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
@@ -125,7 +126,7 @@ class _Report:
     def read(self, account: Account, days: Days) -> Iterator[pa.RecordBatch]:
         origin = f"customer {account.id} {self._table.reads} {days.first} to {days.last}"
         for rows in read_pages("Google Ads", self._batches(account, days), self._pages):
-            yield bronze_rows(self._table, rows, origin)
+            yield bronze_rows(self._table, rows, op="upsert", origin=origin)
 
     def _batches(self, account: Account, days: Days) -> Iterator[bytes]:
         fields = ", ".join(column.name for column in self._table.columns)
