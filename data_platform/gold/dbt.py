@@ -70,11 +70,16 @@ def _environment(settings: Settings) -> Iterator[None]:
 
 
 def _let_go_of_the_warehouse() -> None:
-    """dbt-duckdb keeps the file open, and locked, until the process ends."""
+    """dbt-duckdb keeps the file open, and locked, until the process ends.
+
+    Its own close_all_connections() only forgets the connection, which stays open while anything else holds it.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import reset_adapters
 
     reset_adapters()  # type: ignore[no-untyped-call]
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 

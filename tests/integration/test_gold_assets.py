@@ -6,9 +6,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 from dagster import AssetCheckSeverity, AssetKey, AutomationCondition, DagsterInstance, materialize
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from deltalake import write_deltalake
 
 from data_platform.gold.assets import POOL, gold_assets
+from data_platform.gold.dbt import run_dbt
 from data_platform.lake.schema import arrow_type
 from data_platform.settings import Settings
 from data_platform.sources.salesforce import TABLES
@@ -100,6 +102,19 @@ def test_a_test_that_fails_is_a_failed_check_and_holds_back_what_is_behind_it(se
     said = failure.step_failure_data.error.message
     assert "fct_leads_is_unique" in said
     assert "the one" not in said
+
+
+def test_the_warehouse_is_let_go_of_even_where_something_still_holds_dbts_connection(settings, tmp_path):
+    held = []
+    run_dbt(
+        settings,
+        ["--quiet", "run-operation", "run_query", "--args", "{sql: select 1}"],
+        tmp_path / "target",
+        lambda _: held.append(DuckDBConnectionManager._ENV),
+    )
+    assert any(held)
+    with duckdb.connect(str(settings.duckdb_file), read_only=True) as reader:
+        assert reader.execute("select 1").fetchall() == [(1,)]
 
 
 def test_a_part_of_gold_is_built_alone(settings):
