@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maven import artifacts
 from steps import (
     CHECKOUT,
     TOOLS,
@@ -32,7 +33,6 @@ from steps import (
     is_stamped,
     own_environment,
     run,
-    say,
     step,
 )
 
@@ -45,6 +45,8 @@ PYPROJECT = CHECKOUT / "pyproject.toml"
 UV = CHECKOUT / "bin" / "uv.txt"
 POM = CHECKOUT / "pom.xml"
 JARS = TOOLS / "jars"
+# The sandbox's servers on Java, by their folders in `sandbox`.
+JAVA_SERVERS = {"kafka": "the Kafka broker", "registry": "the schema registry", "dynamodb": "DynamoDB Local"}
 DBT_PROJECT = CHECKOUT / "dbt_project"
 # What Spark 4.0 runs on: it is built for 17 and 21, and Hadoop's login fails from 24 on.
 JAVA_FIRST, JAVA_LAST = 17, 23
@@ -182,38 +184,10 @@ def databases() -> None:
 
 
 def jars() -> None:
-    """The jars of pom.xml, in a folder that is made anew, so that none of an older pom.xml stays behind."""
-    mark = fingerprint(files=[POM])
-    if is_stamped(JARS / "made-from", mark):
-        return
-    if shutil.which("mvn") is None:
-        apt_install(["maven"], "Maven", "install Maven 3.6 or later and put mvn on the PATH")
-    with step("Spark's jars of pom.xml into .tools/jars (fetched by Maven; at first, minutes)"):
-        fresh = TOOLS / "jars.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        copy_dependencies(fresh)
-        (fresh / "made-from").write_text(mark)
-        shutil.rmtree(JARS, ignore_errors=True)
-        fresh.rename(JARS)
-
-
-def copy_dependencies(folder: Path) -> None:
-    command = ["mvn", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    lines = []
-    with subprocess.Popen(
-        [*command, f"-DoutputDirectory={folder}"],
-        cwd=TOOLS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as maven:  # fmt: skip
-        for line in maven.stdout or ():
-            lines.append(line.rstrip())
-            if fetched := re.search(r"Downloaded from \S+ \S*/(\S+\.jar) (\(.*\))", line):
-                say(f"  {fetched[1]} {fetched[2]}")
-    if maven.returncode:
-        errors = [line for line in lines if "ERROR" in line][:8] or lines[-8:]
-        raise SetupError(
-            "Maven could not get the jars of pom.xml:\n  " + "\n  ".join(errors) + "\n"
-            "Where the public repository can't be reached, name a mirror of it in ~/.m2/settings.xml"
-        )
+    """Spark's jars, and the sandbox's servers that run on Java."""
+    artifacts(POM, JARS, "Spark's jars")
+    for name, what in JAVA_SERVERS.items():
+        artifacts(CHECKOUT / "sandbox" / name / "pom.xml", TOOLS / name, what)
 
 
 def spark_classes() -> None:
