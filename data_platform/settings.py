@@ -142,6 +142,27 @@ class Settings(BaseSettings):
     clevertap_passcode: SecretStr | None = None
     # In which the account's days begin and its events are stamped; the vendor's API does not say.
     clevertap_time_zone: str = "UTC"
+    # Comma-separated hosts with their ports.
+    kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: Literal["SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT"] = "SASL_SSL"
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    # Who signed the brokers' certificates; unset, the usual authorities.
+    kafka_ca_location: Path | None = None
+    # The consumer groups that progress is reported under: this and the table's name.
+    kafka_group_prefix: str = "data-platform"
+    # How long a load waits for brokers that are gone, in sum, before it ends and leaves the rest to the next run.
+    kafka_patience: timedelta = timedelta(minutes=1)
+    schema_registry_url: str | None = None
+    schema_registry_username: str | None = None
+    schema_registry_password: SecretStr | None = None
+    schema_registry_ca_location: Path | None = None
+    # By which a value that must not be stored becomes a token; the same everywhere, or tokens do not meet.
+    token_key: SecretStr | None = None
+    # How often `data-platform stream` commits, and how often it tells Dagster.
+    stream_commit_every: timedelta = timedelta(seconds=1)
+    stream_report_every: timedelta = timedelta(minutes=1)
     # Where silver is loaded out to; a target that has no address has no assets. libpq's own form, as POSTGRES_DSN.
     served_postgres_dsn: SecretStr | None = None
     redshift_host: str | None = None

@@ -12,14 +12,16 @@ from data_platform.declarations.loads import (
     Entries,
     Every,
     Incremental,
+    Lag,
     Load,
+    Messages,
     Snapshot,
     Stream,
     Window,
     days,
     years,
 )
-from data_platform.declarations.personal import Erase, Mask, Personal, Treatment
+from data_platform.declarations.personal import Concealed, Erase, Mask, Personal, Treatment
 from data_platform.declarations.rules import (
     ERROR,
     NAMED_COLUMN,
@@ -73,6 +75,7 @@ __all__ = [
     "TIMESTAMP",
     "WARN",
     "Column",
+    "Concealed",
     "DataType",
     "DeclarationError",
     "Dimension",
@@ -80,8 +83,10 @@ __all__ = [
     "Erase",
     "Every",
     "Incremental",
+    "Lag",
     "Load",
     "Mask",
+    "Messages",
     "Normalise",
     "Personal",
     "Rule",

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from data_platform.declarations.personal import Erase, Mask, Personal, Treatment
+from data_platform.declarations.personal import Concealed, Erase, Mask, Personal, Treatment
 from data_platform.declarations.rules import KNOWN_RULES, Rule, not_null
 from data_platform.declarations.types import DataType, DeclarationError
 
@@ -29,7 +29,8 @@ def snake_case(name: str) -> str:
 @dataclass(frozen=True)
 class Column:
     """A column in the vendor's name and type. `silver` is its name from silver on (by default the snake case of
-    the vendor's; an empty string leaves the column in bronze)."""
+    the vendor's; an empty string leaves the column in bronze). `lands` is what is made of a field that must not
+    land itself."""
 
     name: str
     type: DataType
@@ -41,6 +42,7 @@ class Column:
     normalise: Normalise | None = None
     mask: Mask | None = None
     erase: Erase | None = None
+    lands: Concealed | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -57,6 +59,11 @@ class Column:
         self._check_treatment()
 
     def _check_treatment(self) -> None:
+        if self.lands and (self.personal is None or self.type.kind != "string"):
+            raise DeclarationError(
+                f"column {self.name} lands what is left of {self.lands.field}, which is a text about a person; "
+                "declare it STRING with personal=Personal.…"
+            )
         if self.personal is None:
             if self.mask or self.erase:
                 raise DeclarationError(

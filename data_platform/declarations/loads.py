@@ -29,13 +29,41 @@ class Incremental:
 
 
 @dataclass(frozen=True)
+class Lag:
+    """How much may wait in a stream before its sensor asks for a load: so many changes, or any that is so old."""
+
+    changes: int
+    age: timedelta
+
+    def __post_init__(self) -> None:
+        if self.changes < 1 or self.age <= timedelta(0):
+            raise DeclarationError(
+                f"Lag({self.changes}, {self.age}) would ask for loads where nothing waits; write a number from 1 on "
+                "and an age above zero"
+            )
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What a topic's messages say beside their values, which tell by themselves whether they are Avro or JSON.
+
+    `key` is the column that a message's key is, if it is one: a message without a value deletes that row.
+    """
+
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class Stream:
     """Changes in the source's own order (offsets, sequence numbers, LSN); the position is one place per part.
 
     Each row carries its place in that order as `_order`, by which the newest version of a key is known.
+    `messages` is said of a topic; `lag` of what a sensor watches.
     """
 
     order: str
+    messages: Messages | None = None
+    lag: Lag | None = None
 
 
 @dataclass(frozen=True)

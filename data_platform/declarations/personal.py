@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from data_platform.declarations.types import DeclarationError
+
 
 class Mask(Enum):
     """What a reader without the right to see a personal value sees instead."""
@@ -11,6 +13,26 @@ class Mask(Enum):
     DOMAIN = "domain"  # an email's domain alone
     LAST_FOUR = "last four"
     REDACTED = "redacted"
+
+
+# What can be made of a value by itself, before anything is written.
+_CONCEALING = (Mask.TOKEN, Mask.LAST_FOUR)
+
+
+@dataclass(frozen=True)
+class Concealed:
+    """What may land of a field that must never be stored itself: its token, or its last four. The connector makes
+    it before the first write, and keeps the field out of everything else that it hands over."""
+
+    field: str
+    by: Mask
+
+    def __post_init__(self) -> None:
+        if self.by not in _CONCEALING:
+            allowed = ", ".join(f"Mask.{mask.name}" for mask in _CONCEALING)
+            raise DeclarationError(
+                f"Concealed({self.field!r}, {self.by}) says nothing that can land of the field; use {allowed}"
+            )
 
 
 class Erase(Enum):

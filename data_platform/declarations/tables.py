@@ -13,7 +13,10 @@ from data_platform.declarations.types import DATE, INTEGER, TIMESTAMP, Declarati
 RESERVED = frozenset(
     {
         "_batch",
+        "_headers",
         "_landed_at",
+        "_message_key",
+        "_sent_at",
         "_op",
         "_order",
         "_origin",
@@ -25,7 +28,21 @@ RESERVED = frozenset(
     }
 )
 # What bronze and the step to silver add to the source's columns.
-RESERVED_IN_BRONZE = frozenset({"_batch", "_landed_at", "_op", "_order", "_origin", "_rescued", "_place"})
+RESERVED_IN_BRONZE = frozenset(
+    {
+        "_batch",
+        "_headers",
+        "_landed_at",
+        "_landed_on",
+        "_message_key",
+        "_op",
+        "_order",
+        "_origin",
+        "_place",
+        "_rescued",
+        "_sent_at",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,31 @@ class SourceTable:
                 )
         elif isinstance(self.load, Window):
             self._must_be_columns("day", (self.load.day,))
+        elif isinstance(self.load, Stream):
+            self._check_stream(self.load)
         self._check_files()
+        self._check_concealed()
+
+    def _check_stream(self, load: Stream) -> None:
+        if load.lag and self.every is not Every.ON_CHANGE:
+            self._refuse(
+                f"its sensor asks for loads by lag, and it is loaded {self.every.value} as well; write every=ON_CHANGE"
+            )
+        if load.messages and load.messages.key:
+            self._must_be_columns("messages' key", (load.messages.key,))
+            if self.key != (load.messages.key,):
+                self._refuse(
+                    f"a message without a value would delete by {load.messages.key}, and rows are told apart by "
+                    f"{', '.join(self.key)}; leave Messages(key=…) out, or make it the table's key"
+                )
+
+    def _check_concealed(self) -> None:
+        for column in self.columns:
+            if column.lands and column.lands.field in self.by_name:
+                self._refuse(
+                    f"{column.lands.field} must not land, says column {column.name}, and is a column itself; "
+                    "drop that column, or give the one that is made of it another name"
+                )
 
     def _check_files(self) -> None:
         for files in (self.files, self.load):

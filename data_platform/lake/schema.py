@@ -25,6 +25,12 @@ _SAID_BY_CONNECTOR = (
 )
 # The place of a change in its source's own order; wide enough for DynamoDB's sequence numbers.
 _ORDER = pa.field("_order", pa.decimal128(38, 0))
+# What a message says beside its value.
+_SAID_BY_MESSAGES = (
+    pa.field("_message_key", pa.string()),
+    pa.field("_sent_at", TIMESTAMP_TYPE),
+    pa.field("_headers", pa.string()),
+)
 _SAID_BY_LOADER = (pa.field("_batch", pa.int64()), pa.field("_landed_at", TIMESTAMP_TYPE))
 
 
@@ -43,7 +49,9 @@ def _declared_fields(table: SourceTable) -> list[pa.Field]:
 
 
 def _said_by_connector(table: SourceTable) -> tuple[pa.Field, ...]:
-    return (*_SAID_BY_CONNECTOR, _ORDER) if isinstance(table.load, Stream) else _SAID_BY_CONNECTOR
+    if not isinstance(table.load, Stream):
+        return _SAID_BY_CONNECTOR
+    return (*_SAID_BY_CONNECTOR, _ORDER, *(_SAID_BY_MESSAGES if table.load.messages else ()))
 
 
 def connector_schema(table: SourceTable) -> pa.Schema:

@@ -22,11 +22,14 @@ from data_platform.declarations import (
     TIMESTAMP,
     WARN,
     Column,
+    Concealed,
     DeclarationError,
     Dimension,
     Erase,
     Incremental,
+    Lag,
     Mask,
+    Messages,
     Personal,
     Rule,
     Severity,
@@ -309,3 +312,30 @@ def test_retention_is_said_in_years():
     assert years(7) == timedelta(days=2555)
     assert table(keep_for=years(1)).keep_for > timedelta(days=364)
     assert date(2026, 1, 1) - years(1) == date(2025, 1, 1)
+
+
+def test_a_table_may_say_what_is_left_of_a_field_that_must_not_land():
+    token = Column("card_token", STRING, personal=Personal.CARD, lands=Concealed("card_number", Mask.TOKEN))
+    assert table(columns=(ID, CHANGED, token)).by_name["card_token"].lands.field == "card_number"
+    number = Column("card_number", STRING, personal=Personal.CARD)
+    with pytest.raises(DeclarationError, match="card_number must not land"):
+        table(columns=(ID, CHANGED, token, number))
+    with pytest.raises(DeclarationError, match=r"use Mask.TOKEN, Mask.LAST_FOUR"):
+        Concealed("card_number", Mask.REDACTED)
+    with pytest.raises(DeclarationError, match="declare it STRING"):
+        Column("card_token", STRING, lands=Concealed("card_number", Mask.TOKEN))
+
+
+def test_a_message_without_a_value_deletes_by_the_tables_own_key_or_not_at_all():
+    assert table(load=Stream("offset", Messages(key="Id")), columns=(ID,))
+    with pytest.raises(DeclarationError, match="would delete by User"):
+        table(load=Stream("offset", Messages(key="User")), columns=(ID, Column("User", STRING)))
+
+
+def test_a_sensor_that_follows_lag_is_the_only_one_to_ask_for_loads():
+    lag = Lag(10_000, timedelta(minutes=1))
+    assert table(load=Stream("offset", lag=lag), every=ON_CHANGE, columns=(ID,)).load.lag == lag
+    with pytest.raises(DeclarationError, match="every=ON_CHANGE"):
+        table(load=Stream("offset", lag=lag), every=HOURLY, columns=(ID,))
+    with pytest.raises(DeclarationError, match="an age above zero"):
+        Lag(1, timedelta(0))
