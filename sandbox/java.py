@@ -1,0 +1,86 @@
+"""A server that runs on Java, from the jars that the set-up put below .tools: started, waited for, and ended, be it
+with the process that started it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parent.parent / ".tools"
+STARTS_WITHIN = 120.0
+# What makes a small server start soon: no more of the JVM than it needs.
+OPTIONS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
+
+
+def jars(name: str) -> Path:
+    """The folder of the jars that a server runs from."""
+    folder = TOOLS / name
+    if not folder.exists():
+        raise RuntimeError(f"there is no {folder}; `make setup` fetches what its pom.xml names")
+    return folder
+
+
+def java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    if found is None:
+        raise RuntimeError("there is no java on this machine; `make setup` installs it")
+    return found
+
+
+class JavaServer:
+    """One process, which is there when `answers` says so; it writes to `log`."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        answers: Callable[[], bool],
+        memory: str = "256m",
+    ) -> None:
+        self._name = name
+        self._command = [java(), *OPTIONS, "-Xms64m", f"-Xmx{memory}", *command]
+        self._log = log
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command, cwd=self._log.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._watch = _end_with_us(self._process.pid)
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop(signal.SIGKILL)
+                raise RuntimeError(
+                    f"{self._name} did not start; it wrote last:\n{self._log.read_text()[-2000:]}"
+                )
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Returns when it has ended; one that is not there is let be."""
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.communicate()
+            self._watch = None
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+
+def _end_with_us(process: int) -> "subprocess.Popen[bytes]":
+    """A shell that waits for the end of its input, which comes with the end of this process, however that ends."""
+    return subprocess.Popen(  # noqa: S603
+        ["/bin/sh", "-c", f"read _; kill -9 {process}"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""A schema registry of the sandbox's own, which speaks Confluent's protocol."""
