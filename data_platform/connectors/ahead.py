@@ -1,8 +1,9 @@
 """Working ahead: what a source is asked next is fetched, and what it answered decoded, while a page is written."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,15 +11,35 @@ Result = TypeVar("Result")
 
 
 def read_ahead(items: Iterator[Item], ahead: int = 1) -> Iterator[Item]:
-    """The same items, up to so many of them fetched in a thread while the one before is being worked on."""
+    """The same items, up to so many of them fetched in a thread, from now on, while those before are worked on."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    coming = deque(thread.submit(next, items, None) for _ in range(ahead))
+    return _fetched(items, thread, coming)
+
+
+def _fetched(
+    items: Iterator[Item], thread: ThreadPoolExecutor, coming: deque[Future[Item | None]]
+) -> Iterator[Item]:
     try:
-        coming = deque(thread.submit(next, items, None) for _ in range(ahead))
         while (item := coming.popleft().result()) is not None:
             coming.append(thread.submit(next, items, None))
             yield item
     finally:
         thread.shutdown(cancel_futures=True)
+
+
+def begun_ahead(readings: Iterable[Iterator[Item]], ahead: int) -> Iterator[Iterator[Item]]:
+    """The same readings, each begun, up to so many items far, once the one before it has given its first item."""
+    before: Iterator[Item] | None = None
+    for reading in readings:
+        if before is not None:
+            before = chain(list(islice(before, 1)), before)
+        begun = read_ahead(reading, ahead)
+        if before is not None:
+            yield before
+        before = begun
+    if before is not None:
+        yield before
 
 
 def worked_ahead(work: Callable[[Item], Result], items: Iterator[Item], threads: int = 2) -> Iterator[Result]:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -198,7 +199,7 @@ class _ByRecord:
         defaults = [(name, kind, NULL if kind is msgspec.Raw else None) for name, kind in types.items()]
         self._page = msgspec.json.Decoder(_page(under, _struct(defaults, forbid_unknown_fields=True)))
         self._inner = {
-            name: msgspec.json.Decoder(_struct([(each, kind, None) for each, kind in fields]) | None)
+            name: msgspec.json.Decoder(list[_struct([(each, kind, None) for each, kind in fields]) | None])  # type: ignore[misc]
             for name, fields in inner.items()
         }
         self._places = {name: [each for each, _ in fields] for name, fields in inner.items()}
@@ -207,11 +208,13 @@ class _ByRecord:
         records = getattr(self._page.decode(body), self._under)
         if not records:
             raise pa.ArrowInvalid("a page without records")
-        by_field = dict(zip(self._names, zip(*map(astuple, records), strict=True), strict=True))
+        by_field = {name: list(map(_field_at(place), records)) for place, name in enumerate(self._names)}
         for first, decoder in self._inner.items():
-            objects = [decoder.decode(raw) for raw in by_field[first]]
+            # All at once: to decode them one by one takes three times as long.
+            objects = decoder.decode(b"[" + b",".join(by_field[first]) + b"]")
             for place, name in enumerate(self._places[first]):
-                by_field[f"{first}.{name}"] = tuple(each and astuple(each)[place] for each in objects)
+                value_of = _field_at(place)
+                by_field[f"{first}.{name}"] = [each and value_of(each) for each in objects]
         columns = {
             column.name: held(by_field[".".join(self._paths[column.name])], column.type)
             for column in self._columns
@@ -220,10 +223,14 @@ class _ByRecord:
 
 
 def _struct(fields: Sequence[tuple[str, Any, Any]], **how: Any) -> Any:
-    """A record of these fields, whatever characters their names have."""
+    """A record of these fields, whatever characters their names have; `_field_at` gets at them."""
     named = [(f"field_{place}", kind, default) for place, (_, kind, default) in enumerate(fields)]
     rename = {f"field_{place}": name for place, (name, _, _) in enumerate(fields)}
     return msgspec.defstruct("Record", named, rename=rename, gc=False, **how)
+
+
+def _field_at(place: int) -> Callable[[Any], Any]:
+    return attrgetter(f"field_{place}")
 
 
 def _record(fields: Iterable[tuple[Path, pa.DataType]]) -> pa.DataType:

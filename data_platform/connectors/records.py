@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -126,16 +125,21 @@ def _holds(values: Sequence[Any], declared: DataType) -> bool:
 def held(values: Sequence[Any], declared: DataType) -> pa.Array:
     """The values as one array; refuses any that would lose something."""
     if declared.kind == "json":
-        return _texts([b"" if raw == b"null" else raw for raw in map(bytes, values)])
+        return _texts(values)
     if declared.kind in ("date", "timestamp"):
         return pc.cast(pa.array(values, pa.string()), arrow_type(declared))
     return pa.array(values, arrow_type(declared))
 
 
-def _texts(pieces: Sequence[bytes]) -> pa.Array:
-    """Pieces of JSON as texts, null where a piece is empty: put together by hand in a third of `pa.array`'s time."""
-    ends = np.fromiter(accumulate(map(len, pieces), initial=0), np.int32, len(pieces) + 1)
-    present = np.packbits(np.diff(ends) > 0, bitorder="little")
+def _texts(raws: Sequence[msgspec.Raw]) -> pa.Array:
+    """Pieces of JSON as texts, `null` as null: put together by hand in a fifth of `pa.array`'s time."""
+    lengths = np.fromiter(map(len, raws), np.int32, len(raws))
+    pieces = list(raws)
+    for place in np.flatnonzero(lengths == len(NULL)):
+        if bytes(pieces[place]) == b"null":
+            pieces[place], lengths[place] = msgspec.Raw(), 0
+    ends = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+    present = np.packbits(lengths > 0, bitorder="little")
     texts = pa.StringArray.from_buffers(
         len(pieces), pa.py_buffer(ends), pa.py_buffer(b"".join(pieces)), pa.py_buffer(present)
     )

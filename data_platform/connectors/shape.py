@@ -1,5 +1,6 @@
 """The shape that records came in, held against the declared one, where a source has no describe to ask."""
 
+import threading
 from collections.abc import Sequence
 
 import msgspec
@@ -20,15 +21,17 @@ class SeenShape:
         self._declared = {column.name: column for column in columns}
         self._with_values: set[str] = set()
         self._rescued: dict[str, str] = {}
+        # Two questions may be read at once.
+        self._heeding = threading.Lock()
 
     def heed(self, rows: Rows) -> None:
-        self._with_values |= {
-            name for name, values in rows.columns.items() if values.null_count < len(values)
-        }
-        for rescued in pc.drop_null(rows.rescued).to_pylist():
-            for name, value in msgspec.json.decode(rescued).items():
-                self._rescued.setdefault(name, _KINDS.get(type(value), "value"))
-        self.drift[:] = self._found()
+        with_values = {name for name, values in rows.columns.items() if values.null_count < len(values)}
+        with self._heeding:
+            self._with_values |= with_values
+            for rescued in pc.drop_null(rows.rescued).to_pylist():
+                for name, value in msgspec.json.decode(rescued).items():
+                    self._rescued.setdefault(name, _KINDS.get(type(value), "value"))
+            self.drift[:] = self._found()
 
     def _found(self) -> list[Drift]:
         found = []

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_platform.connectors.ahead import begun_ahead
 from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, Position, SourceError
 from data_platform.connectors.records import Rows, bronze_rows
 from data_platform.declarations import SourceTable, Window
@@ -23,6 +24,8 @@ ONE_DAY = timedelta(days=1)
 # Days that are asked for at once: what a killed load reads again at most, and what one answer has to hold.
 SLICE = timedelta(days=7)
 RENEWED_EVERY = timedelta(days=7)
+# Pieces of answers that wait to be written.
+AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Account:
 
 Read = Callable[[Account, Days], Iterator[pa.RecordBatch]]
 Count = Callable[[Account, Days], int]
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A piece of what was answered to a question: first how many rows the source counts there, then the rows."""
+
+    counted: int | None = None
+    rows: pa.RecordBatch | None = None
 
 
 @dataclass
@@ -124,15 +135,24 @@ class WindowedLoad:
         )
 
     def _parts(self, days: Mapping[str, Days]) -> Iterator[Part]:
-        for account in self.accounts:
-            for some in self._questions(days[account.id]):
-                keys: list[pa.Table] = []
-                yield self._rows(account, some, keys)
-                gone = self._gone(account, some, keys) if self.about_its_day and not self._is_first else None
-                self._go_on(self._reached, account, some)
-                if gone and gone.num_rows:
-                    batches = iter([Batch(gone, self._position(self._reached))])
-                    yield Part(batches, gone.num_rows, self._identity, since=some.first, until=some.last)
+        questions = [
+            (account, some) for account in self.accounts for some in self._questions(days[account.id])
+        ]
+        # The source works on the next question while the answer to this one is written.
+        answers = begun_ahead((self._answer(*question) for question in questions), AHEAD)
+        for (account, some), answer in zip(questions, answers, strict=True):
+            keys: list[pa.Table] = []
+            yield self._rows(account, some, answer, keys)
+            gone = self._gone(account, some, keys) if self.about_its_day and not self._is_first else None
+            self._go_on(self._reached, account, some)
+            if gone and gone.num_rows:
+                batches = iter([Batch(gone, self._position(self._reached))])
+                yield Part(batches, gone.num_rows, self._identity, since=some.first, until=some.last)
+
+    def _answer(self, account: Account, days: Days) -> Iterator[_Answered]:
+        yield _Answered(counted=self.count(account, days) if self.count else None)
+        for rows in self.read(account, days):
+            yield _Answered(rows=rows)
 
     def _questions(self, days: Days) -> Iterator[Days]:
         if self.about_its_day:
@@ -147,26 +167,24 @@ class WindowedLoad:
         )
         return (*names, "_op", "_rescued")
 
-    def _rows(self, account: Account, days: Days, keys: list[pa.Table]) -> Part:
-        recount = partial(self.count, account, days) if self.count else None
-        counted = recount() if recount else None
-        batches = self._batches(account, days, keys)
+    def _rows(self, account: Account, days: Days, answer: Iterator[_Answered], keys: list[pa.Table]) -> Part:
         return Part(
-            batches,
-            counted,
+            self._batches(answer, keys),
+            next(answer).counted,
             self._identity,
             since=days.first,
             until=days.last,
             may_repeat=not self._is_first,
-            recount=recount,
+            recount=partial(self.count, account, days) if self.count else None,
         )
 
-    def _batches(self, account: Account, days: Days, keys: list[pa.Table]) -> Iterator[Batch]:
+    def _batches(self, answer: Iterator[_Answered], keys: list[pa.Table]) -> Iterator[Batch]:
         # What is committed of these days before all are read is read again, and known then.
         before = self._position(self._reached)
-        for rows in self.read(account, days):
-            keys.append(pa.Table.from_batches([rows]).select([*self.table.key]))
-            yield Batch(rows, before)
+        for piece in answer:
+            if piece.rows is not None:
+                keys.append(pa.Table.from_batches([piece.rows]).select([*self.table.key]))
+                yield Batch(piece.rows, before)
 
     def _gone(self, account: Account, days: Days, keys: Sequence[pa.Table]) -> pa.RecordBatch:
         """Rows that landed from these days and are not there any more: their keys and days, and no more."""

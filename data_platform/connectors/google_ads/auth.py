@@ -41,8 +41,9 @@ class GoogleAuth(BearerAuth):
         )
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if not self._token:
-            self.login()
+        with self._renewing:
+            if not self._token:
+                self.login()
         request.headers.update(self._headers)
         return super().__call__(request)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from data_platform.connectors.ahead import read_ahead, worked_ahead
+from data_platform.connectors.ahead import begun_ahead, read_ahead, worked_ahead
 from data_platform.connectors.base import SourceError
 
 
@@ -46,6 +46,34 @@ def test_a_reader_that_stops_early_fetches_no_more_than_it_was_allowed():
     assert next(ahead) == 0
     ahead.close()
     assert len(fetched) <= 4
+
+
+def test_the_next_reading_is_begun_while_one_is_worked_on():
+    begun = threading.Event()
+
+    def second() -> Iterator[int]:
+        begun.set()
+        yield from (3, 4)
+
+    readings = begun_ahead([iter([1, 2]), second()], ahead=1)
+    first = next(readings)
+    assert next(first) == 1
+    assert begun.wait(timeout=5)
+    assert list(first) == [2]
+    assert [list(reading) for reading in readings] == [[3, 4]]
+
+
+def test_no_reading_is_begun_behind_one_that_could_not_begin():
+    begun = []
+
+    def reading(number: int) -> Iterator[int]:
+        begun.append(number)
+        raise SourceError("refused")
+        yield number
+
+    with pytest.raises(SourceError, match="refused"):
+        next(begun_ahead([reading(1), reading(2)], ahead=1))
+    assert begun == [1]
 
 
 def test_work_is_done_by_several_threads_and_handed_out_in_order():
