@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
     aws_endpoint_url: str | None = None
     aws_endpoint_url_appflow: str | None = None
+    aws_endpoint_url_dynamodb: str | None = None
+    # A stand-in mostly serves both at one address; unset, it is the one of DynamoDB.
+    aws_endpoint_url_dynamodb_streams: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
@@ -98,6 +101,8 @@ class Settings(BaseSettings):
     appflow_flows: dict[str, str] = Field(default_factory=dict)
     # How long a load follows its flow.
     appflow_patience: timedelta = timedelta(minutes=30)
+    # How many parts of a DynamoDB table are read at once when it is read whole.
+    dynamodb_scan_segments: int = Field(default=4, ge=1, le=1_000)
     # libpq's own form, postgresql://user:password@host:port/database.
     postgres_dsn: SecretStr | None = None
     # What our replication slots and publications are called first; one of its own for each platform on a database.

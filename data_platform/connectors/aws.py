@@ -36,7 +36,7 @@ def client(service: str, settings: Settings) -> Any:
     with explained(service, "the settings of AWS"):
         return boto3.client(
             service,
-            endpoint_url=getattr(settings, f"aws_endpoint_url_{service}", None) or settings.aws_endpoint_url,
+            endpoint_url=_endpoint(service, settings),
             region_name=settings.aws_region or "us-east-1",
             aws_access_key_id=settings.aws_access_key_id,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
@@ -48,6 +48,13 @@ def client(service: str, settings: Settings) -> Any:
                 max_pool_connections=CONNECTIONS,
             ),
         )
+
+
+def _endpoint(service: str, settings: Settings) -> str | None:
+    own = getattr(settings, f"aws_endpoint_url_{service}", None)
+    if service == "dynamodbstreams":
+        own = settings.aws_endpoint_url_dynamodb_streams or settings.aws_endpoint_url_dynamodb
+    return own or settings.aws_endpoint_url
 
 
 def error_code(error: ClientError) -> str:
