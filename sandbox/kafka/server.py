@@ -141,7 +141,7 @@ class KafkaServer:
         told = {option.replace("_", "."): value for option, value in config.items()}
         # Who drops the client before the answer has none.
         admin = self.admin()
-        made: dict[str, Any] = admin.create_topics([NewTopic(name, partitions, 1, config=told)])
+        made: Any = admin.create_topics([NewTopic(name, partitions, 1, config=told)])
         made[name].result(ACTS_WITHIN)
 
     def topics(self) -> set[str]:
