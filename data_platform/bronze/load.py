@@ -21,12 +21,12 @@ from data_platform.connectors.base import (
     SourceError,
     Windowed,
 )
-from data_platform.declarations import SourceTable
+from data_platform.declarations import SourceTable, Stream
 from data_platform.lake.append import Appender
 from data_platform.lake.errors import CommitLost
 from data_platform.lake.landed import LandedTable, Seen
 from data_platform.lake.receipts import Receipt
-from data_platform.lake.schema import bronze_schema
+from data_platform.lake.schema import LANDED_ON, bronze_schema
 from data_platform.lake.tables import Lake, LakeTable, Note
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ def load(
 def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:
     """The table's bronze, made or widened to what is declared."""
     stats = tuple(dict.fromkeys((*table.key, *table.read_by, "_batch", "_landed_at")))
-    return lake.bronze(table).create(bronze_schema(table), stats, table.description)
+    by_day = LANDED_ON if isinstance(table.load, Stream) else ""
+    return lake.bronze(table).create(bronze_schema(table), stats, table.description, by_day)
 
 
 class _Load:

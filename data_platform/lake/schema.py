@@ -32,6 +32,9 @@ _SAID_BY_MESSAGES = (
     pa.field("_headers", pa.string()),
 )
 _SAID_BY_LOADER = (pa.field("_batch", pa.int64()), pa.field("_landed_at", TIMESTAMP_TYPE))
+# The day of `_landed_at`, UTC: what the tables of streams are partitioned by, which grow by many small commits.
+LANDED_ON = "_landed_on"
+_DAY = pa.field(LANDED_ON, pa.date32())
 
 
 def arrow_type(declared: DataType) -> pa.DataType:
@@ -60,4 +63,5 @@ def connector_schema(table: SourceTable) -> pa.Schema:
 
 
 def bronze_schema(table: SourceTable) -> pa.Schema:
-    return pa.schema([*_declared_fields(table), *_SAID_BY_LOADER, *_said_by_connector(table)])
+    day = (_DAY,) if isinstance(table.load, Stream) else ()
+    return pa.schema([*_declared_fields(table), *_SAID_BY_LOADER, *day, *_said_by_connector(table)])

@@ -23,6 +23,14 @@ from data_platform.lake.receipts import Receipt
 # The application whose transaction versions are a table's batches.
 APP_ID = "data_platform"
 
+# A table that takes a commit a second: opening it reads a checkpoint and a few commits, and neither the log nor the
+# checkpoint remembers for longer than a reader needs what was replaced.
+MANY_COMMITS = {
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 2 hours",
+    "delta.deletedFileRetentionDuration": "interval 2 hours",
+}
+
 
 @dataclass(frozen=True)
 class Note:
@@ -183,11 +191,14 @@ class LakeTable:
         """Of the last load that landed anything."""
         return Receipt.from_dict(dict(self.note.receipt)) if self.note and self.note.receipt else None
 
-    def create(self, schema: pa.Schema, stats: tuple[str, ...], description: str = "") -> "LakeTable":
+    def create(
+        self, schema: pa.Schema, stats: tuple[str, ...], description: str = "", by_day: str = ""
+    ) -> "LakeTable":
         """Make the table where it is missing, and add the columns that a declaration gained.
 
         Only `stats` columns get file statistics: these are copied into the log, where a personal value could not
-        be erased.
+        be erased. A table partitioned `by_day` is one of many small commits. One that was made without partitions
+        goes on without them, and without that column.
         """
         if self.delta is None:
             with explained(self.uri, "creating"):
@@ -196,11 +207,17 @@ class LakeTable:
                     schema=schema,
                     mode="ignore",
                     description=description[:4000] or None,
-                    configuration={"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats)},
+                    partition_by=[by_day] if by_day else None,
+                    configuration={
+                        "delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats),
+                        **(MANY_COMMITS if by_day else {}),
+                    },
                     storage_options=dict(self.storage_options) or None,
                 )
-            return self.fresh().create(schema, stats, description)
+            return self.fresh().create(schema, stats, description, by_day)
         held = pa.schema(self.delta.schema().to_arrow())
+        if by_day and by_day not in held.names:
+            schema = schema.remove(schema.get_field_index(by_day))
         self._refuse_changed_types(held, schema)
         gained = [Field.from_arrow(column) for column in schema if column.name not in held.names]
         if gained:
@@ -217,11 +234,14 @@ class LakeTable:
                     f"{column.type} now; declare it as before, or move the table away to load it from the start"
                 )
 
-    def carrying(self, note: Note | None = None, batch: int | None = None) -> CommitProperties:
+    def carrying(
+        self, note: Note | None = None, batch: int | None = None, retries: int | None = None
+    ) -> CommitProperties:
         """The properties of a commit: the given note, or the position that the table holds already."""
         note = replace(note, batch=batch) if note else self.note
         return CommitProperties(
             custom_metadata={"userMetadata": note.to_json()} if note else None,
+            max_commit_retries=retries,
             app_transactions=[Transaction(APP_ID, batch)] if batch is not None else None,
         )
 

@@ -1,0 +1,188 @@
+"""Putting small files together: rows are copied into new files, and one commit names those in place of the old.
+
+No rows change and the position is carried on. What was to be replaced has to be there still when the commit is made,
+and nothing else may be committed in between: delta-rs looks for neither when it optimises a table, and two of those
+at once put every row in twice.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import RemoveAction
+
+from data_platform.lake.errors import CommitLost, explained
+from data_platform.lake.files import ROW_GROUP_ROWS, DataFile, Folder
+from data_platform.lake.tables import LakeTable
+
+# So many files of like size are put together. Few to read, and a row is copied once for each power of it that lands.
+AT_FILES = 8
+# Larger ones are left as they are by the process that appends, which has other things to do.
+SMALL_BYTES = 64 * 1024 * 1024
+# A table that others commit to every second is met between two of their commits.
+COMMIT_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Live:
+    """A file that the table's newest version names."""
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str]
+    first_batch: int
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """Files of the table before and after, and the rows that were copied."""
+
+    files_before: int
+    files_after: int
+    rows: int = 0
+
+
+def compact_small(table: LakeTable, at_files: int = AT_FILES) -> Compacted:
+    """Put the newest partition's small files together where `at_files` of like size (in rows) have gathered.
+
+    For the process that appends, between its commits or in a thread beside them: with nothing to do it looks at what
+    `table` (its appender's) knows already. Each time a row is copied its file becomes at least `at_files` times as
+    large, so it is copied a logarithmic number of times; of each size there are fewer files than that.
+    """
+    if not _gathered(live_files(table), at_files):
+        return Compacted(*[_count(table)] * 2)
+    held = table.fresh()
+    files = live_files(held)
+    gathered = _gathered(files, at_files)
+    if not gathered:
+        return Compacted(len(files), len(files))
+    rewrite(held, gathered)
+    return Compacted(len(files), len(files) - len(gathered) + 1, sum(file.rows for file in gathered))
+
+
+def live_files(table: LakeTable) -> list[Live]:
+    """In the order in which their rows landed."""
+    if table.delta is None:
+        return []
+    by = table.delta.metadata().partition_columns
+    added = pa.table(table.delta.get_add_actions(flatten=True)).to_pylist()
+    return sorted((_live(file, by) for file in added), key=lambda file: (file.first_batch, file.path))
+
+
+def _live(file: Mapping[str, Any], partitioned_by: Sequence[str]) -> Live:
+    return Live(
+        path=file["path"],
+        size=file["size_bytes"],
+        rows=file.get("num_records") or 0,
+        partition={name: _text(file[f"partition.{name}"]) for name in partitioned_by},
+        first_batch=file.get("min._batch") or 0,
+    )
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _count(table: LakeTable) -> int:
+    return len(table.delta.file_uris()) if table.delta else 0
+
+
+def _gathered(files: Sequence[Live], at_files: int) -> list[Live]:
+    """The newest partition's small files of one size, from the smallest size on; empty where too few have gathered."""
+    if len(files) < at_files:
+        return []
+    newest = max(tuple(file.partition.values()) for file in files)
+    sizes: dict[int, list[Live]] = {}
+    for file in files:
+        if tuple(file.partition.values()) == newest and file.size < SMALL_BYTES:
+            sizes.setdefault(_size(file.rows, at_files), []).append(file)
+    return next((alike for _, alike in sorted(sizes.items()) if len(alike) >= at_files), [])
+
+
+def _size(rows: int, base: int) -> int:
+    """The power of `base` that it is."""
+    power = 0
+    while rows >= base:
+        rows //= base
+        power += 1
+    return power
+
+
+def rewrite(table: LakeTable, files: Sequence[Live]) -> None:
+    """The rows of these files of one partition, in their order, in one."""
+    assert table.delta is not None  # noqa: S101 - files of it were listed
+    folder = Folder(table.delta, table.uri, table.storage_options)
+    new = folder.new_file(f"part-{files[-1].first_batch:08d}", files[0].partition)
+    try:
+        with explained(table.uri, "compacting"):
+            for rows in _groups(folder, files):
+                new.write(rows, folder.statistics)
+            new.writer.close()
+        replace(table, folder, files, [new])
+    except BaseException:
+        folder.discard([new])
+        raise
+
+
+def _groups(folder: Folder, files: Sequence[Live]) -> Iterator[pa.Table]:
+    """The rows in whole row groups, however small the files are that they come from."""
+    waiting: list[pa.Table] = []
+    for file in files:
+        with folder.filesystem.open_input_file(file.path) as source:
+            for batch in pq.ParquetFile(source).iter_batches(ROW_GROUP_ROWS, use_threads=False):
+                waiting.append(_widened(batch, folder.schema))
+                if sum(rows.num_rows for rows in waiting) >= ROW_GROUP_ROWS:
+                    yield pa.concat_tables(waiting)
+                    waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _widened(rows: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """Columns that the table gained since are null."""
+    columns = [
+        rows.column(column.name).cast(column.type)
+        if column.name in rows.schema.names
+        else pa.nulls(rows.num_rows, column.type)
+        for column in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def replace(table: LakeTable, folder: Folder, old: Sequence[Live], new: Sequence[DataFile]) -> None:
+    """Name the new files in place of the old, in one commit on top of a version that has all of the old."""
+    added = [folder.added(file, is_new_data=False) for file in new]
+    for _ in range(COMMIT_ATTEMPTS):
+        held = table.fresh()
+        if gone := {file.path for file in old} - {file.path for file in live_files(held)}:
+            raise CommitLost(
+                f"another run replaced {len(gone)} files of {table.uri} while this one put them together; its files "
+                "stand, and nothing of this run was committed"
+            )
+        assert held.delta is not None  # noqa: S101 - it has files
+        now = int(time.time() * 1000)
+        try:
+            held.delta.create_write_transaction(
+                [
+                    *added,
+                    *(RemoveAction(each.path, False, now, each.size, dict(each.partition)) for each in old),
+                ],
+                mode="append",
+                schema=held.delta.schema(),
+                partition_by=list(folder.partitioned_by),
+                # On top of this version or not at all.
+                commit_properties=held.carrying(retries=0),
+            )
+        except CommitFailedError:
+            continue
+        return
+    raise CommitLost(
+        f"{table.uri} was committed to by others {COMMIT_ATTEMPTS} times while its small files were to be replaced; "
+        "they stay as they are, and the next run tries again"
+    )

@@ -1,0 +1,116 @@
+"""Data files: Parquet on its way to where a table is, and the actions by which a commit names it.
+
+They are written here rather than by delta-rs so that a commit can say what its rows amounted to, which is known only
+when the last of them has passed; memory holds one row group at a time.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction
+
+ROW_GROUP_ROWS = 25_000
+# A decimal is a number with all its digits there.
+_STATISTICS = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass
+class DataFile:
+    """A Parquet file on its way, and the statistics that the log will hold of it."""
+
+    path: str
+    partition: Mapping[str, str]
+    writer: pq.ParquetWriter
+    rows: int = 0
+    low: dict[str, Any] = field(default_factory=dict)
+    high: dict[str, Any] = field(default_factory=dict)
+    nulls: dict[str, int] = field(default_factory=dict)
+
+    def write(self, rows: pa.Table, statistics: Sequence[str]) -> None:
+        """Rows in the schema of the files."""
+        self.writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        self.rows += rows.num_rows
+        for name in statistics:
+            column = rows.column(name)
+            self.nulls[name] = self.nulls.get(name, 0) + column.null_count
+            ends = pc.min_max(column).as_py()
+            if ends["min"] is not None:
+                self.low[name] = min(self.low.get(name, ends["min"]), ends["min"])
+                self.high[name] = max(self.high.get(name, ends["max"]), ends["max"])
+
+    @property
+    def stats(self) -> str:
+        return _STATISTICS.encode(
+            {
+                "numRecords": self.rows,
+                "minValues": {name: _written(value) for name, value in self.low.items()},
+                "maxValues": {name: _written(value) for name, value in self.high.items()},
+                "nullCount": self.nulls,
+            }
+        ).decode()
+
+
+def _written(value: Any) -> Any:
+    """A statistic as the Delta protocol writes it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+class Folder:
+    """A table's folder, for the files that are written to it and read from it."""
+
+    def __init__(self, delta: DeltaTable, uri: str, storage_options: Mapping[str, str]) -> None:
+        metadata = delta.metadata()
+        self.partitioned_by: tuple[str, ...] = tuple(metadata.partition_columns)
+        whole = pa.schema(delta.schema().to_arrow())
+        # What a table is partitioned by stands in the log, and in no file.
+        self.schema = pa.schema([column for column in whole if column.name not in self.partitioned_by])
+        wanted = metadata.configuration.get("delta.dataSkippingStatsColumns") or ""
+        self.statistics = [name.strip("`") for name in wanted.split(",") if name]
+        self.filesystem: pa_fs.FileSystem = pa_fs.PyFileSystem(
+            DeltaStorageHandler(uri, dict(storage_options) or None)
+        )
+
+    def new_file(self, name: str, partition: Mapping[str, str]) -> DataFile:
+        folders = "".join(f"{column}={partition[column]}/" for column in self.partitioned_by)
+        path = f"{folders}{name}-{uuid.uuid4()}.parquet"
+        writer = pq.ParquetWriter(
+            path,
+            self.schema,
+            filesystem=self.filesystem,
+            compression="zstd",
+            write_statistics=self.statistics,
+        )
+        return DataFile(path, {column: partition[column] for column in self.partitioned_by}, writer)
+
+    def added(self, file: DataFile, *, is_new_data: bool) -> AddAction:
+        """The action that names a file whose writer was closed."""
+        return AddAction(
+            path=file.path,
+            size=self.filesystem.get_file_info(file.path).size,
+            partition_values=file.partition,
+            modification_time=int(time.time() * 1000),
+            data_change=is_new_data,
+            stats=file.stats,
+        )
+
+    def discard(self, files: Sequence[DataFile]) -> None:
+        """Remove files that no commit names; one that can't be removed now is left to vacuum."""
+        for file in files:
+            with suppress(OSError):
+                file.writer.close()
+            with suppress(OSError):
+                self.filesystem.delete_file(file.path)
