@@ -1,12 +1,13 @@
 """Bronze assets: one per declared table, each a load with its receipt."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded, load
-from data_platform.declarations import SourceTable
+from data_platform.declarations import SourceTable, Stream
 from data_platform.described import RETRIES, bronze_key, column_schema, failing_plainly, tags_of
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
@@ -42,6 +43,7 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
                 asset=key,
                 description="The source has the columns that are declared, in their types, and no others.",
             ),
+            *gap_specs(table),
         ],
         retry_policy=RETRIES,
         pool=table.system,
@@ -52,39 +54,71 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
         context.log.info("%s: %s", table.silver_name, loaded.receipt.says)
         for note in loaded.notes:
             context.log.warning("%s: %s", table.silver_name, note)
-        return _result(loaded)
+        return dg.MaterializeResult(
+            # A load that found nothing leaves the version as it was, so nothing downstream stirs.
+            data_version=dg.DataVersion(str(loaded.batch)),
+            metadata=metadata_of(loaded),
+            check_results=checks_of(table, loaded),
+        )
 
     return bronze
 
 
-def _result(loaded: Loaded) -> dg.MaterializeResult[None]:
-    receipt = loaded.receipt
-    return dg.MaterializeResult(
-        # A load that found nothing leaves the version as it was, so nothing downstream stirs.
-        data_version=dg.DataVersion(str(loaded.batch)),
-        metadata=metadata_of(loaded),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="receipt_adds_up",
-                passed=receipt.adds_up,
-                metadata={
-                    "receipt": receipt.says,
-                    **{k: v for k, v in receipt.as_dict().items() if v is not None},
-                },
-            ),
-            dg.AssetCheckResult(
-                check_name="columns_as_declared",
-                passed=not loaded.drift,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={
-                    "differences": len(loaded.drift),
-                    "what": dg.MetadataValue.md(
-                        "\n".join(f"- {drift.says}" for drift in loaded.drift) or "none"
-                    ),
-                },
-            ),
-        ],
-    )
+def gap_specs(table: SourceTable) -> list[dg.AssetCheckSpec]:
+    """A topic forgets what is old, whether or not it was read."""
+    if not _reads_messages(table):
+        return []
+    return [
+        dg.AssetCheckSpec(
+            "no_gap_in_offsets",
+            asset=bronze_key(table),
+            description="No offset was removed by the topic's retention before it was read.",
+        )
+    ]
+
+
+def checks_of(table: SourceTable, loaded: Loaded) -> list[dg.AssetCheckResult]:
+    """What a load itself says of the table."""
+    receipt, key = loaded.receipt, bronze_key(table)
+    results = [
+        dg.AssetCheckResult(
+            asset_key=key,
+            check_name="receipt_adds_up",
+            passed=receipt.adds_up,
+            metadata={
+                "receipt": receipt.says,
+                **{k: v for k, v in receipt.as_dict().items() if v is not None},
+            },
+        ),
+        dg.AssetCheckResult(
+            asset_key=key,
+            check_name="columns_as_declared",
+            passed=not loaded.drift,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "differences": len(loaded.drift),
+                "what": _listed([drift.says for drift in loaded.drift]),
+            },
+        ),
+    ]
+    if _reads_messages(table):
+        gaps = dg.AssetCheckResult(
+            asset_key=key,
+            check_name="no_gap_in_offsets",
+            passed=not loaded.gaps,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"gaps": len(loaded.gaps), "what": _listed(loaded.gaps)},
+        )
+        results.append(gaps)
+    return results
+
+
+def _reads_messages(table: SourceTable) -> bool:
+    return isinstance(table.load, Stream) and table.load.messages is not None
+
+
+def _listed(said: Sequence[str]) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md("\n".join(f"- {each}" for each in said) or "none")
 
 
 def metadata_of(loaded: Loaded) -> dict[str, Any]:
@@ -100,5 +134,5 @@ def metadata_of(loaded: Loaded) -> dict[str, Any]:
         "overlap": receipt.overlap,
         "batch": loaded.batch,
         "position": dg.MetadataValue.json(dict(loaded.position or {})),
-        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in loaded.notes)),
+        "notes": _listed(loaded.notes),
     }

@@ -1,7 +1,7 @@
 """One load of one source table: what the connector offers, into bronze, with the position in each commit."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -54,6 +54,7 @@ class Loaded:
     position: Position | None
     drift: Sequence[Drift]
     notes: Sequence[str]
+    gaps: Sequence[str] = ()
 
 
 def load(
@@ -98,12 +99,14 @@ class _Load:
         self.rejected: list[Rejected] = []
         self.appender = Appender(self.held)
         self.first_batch = self.appender.batch
+        self.told: Callable[[Position], None] | None = None
         # The position after the last batch, of this part or of the one before it.
         self.reached: Position | None = None
 
     def run(self, connector: Connector, days: tuple[date, date] | None) -> Loaded:
         landed = LandedTable(self.table, self.held)
         offer = self._offered(connector, landed, days)
+        self.told = offer.committed
         try:
             for part in offer.parts:
                 self._read(part, landed)
@@ -112,7 +115,9 @@ class _Load:
             self.appender.discard()
             raise
         held = self.held.fresh()
-        return Loaded(self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes)
+        return Loaded(
+            self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes, offer.gaps
+        )
 
     def _offered(self, connector: Connector, landed: Landed, days: tuple[date, date] | None) -> Offer:
         if days is None:
@@ -125,9 +130,10 @@ class _Load:
         return connector.offer_days(self.table, landed, days)
 
     def _read(self, part: Part, landed: LandedTable) -> None:
+        may_repeat = part.may_repeat or self.reads_all_again
         seen = (
             landed.rows_like(part.identity, part.since, part.until)
-            if part.may_repeat or self.reads_all_again
+            if may_repeat
             else Seen(part.identity, None)
         )
         before = self.receipt.accounted
@@ -138,18 +144,19 @@ class _Load:
         for batch in part.batches:
             if self.reached is not None and self.appender.rows >= self.commit_rows:
                 self._commit(self.reached)
-            self._take(batch, seen)
+            self._take(batch, seen, self._kept_back if may_repeat and batch.rejected else ())
             self.reached = batch.position
         self._settle(part, self.receipt.accounted - before)
 
-    def _take(self, batch: Batch, seen: Seen) -> None:
+    def _take(self, batch: Batch, seen: Seen, kept_back: Collection[str]) -> None:
         fresh = seen.without(batch.rows)
-        rejected = [record for record in batch.rejected if record.origin not in self._kept_back]
+        rejected = [record for record in batch.rejected if record.origin not in kept_back]
         self.appender.write(fresh)
         self.rejected.extend(rejected)
         self.receipt.landed += fresh.num_rows
         self.receipt.overlap += batch.rows.num_rows - fresh.num_rows + len(batch.rejected) - len(rejected)
         self.receipt.quarantined += len(rejected)
+        self.receipt.empty += batch.empty
         self.receipt.rescued += fresh.num_rows - fresh.column("_rescued").null_count
 
     @cached_property
@@ -179,6 +186,8 @@ class _Load:
     def _commit(self, position: Position) -> None:
         self._quarantine(position)
         self.appender.commit(Note(position, self.receipt.as_dict()))
+        if self.told:
+            self.told(position)
 
     def _quarantine(self, position: Position) -> None:
         """Rejected records go first; those that a killed attempt wrote already are not written again."""

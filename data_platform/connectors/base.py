@@ -46,11 +46,13 @@ class Rejected:
 @dataclass(frozen=True)
 class Batch:
     """Rows in the table's bronze columns (the declared ones, `_op`, `_origin`, `_rescued`) and the position after
-    them: None where the source gives none inside a read."""
+    them: None where the source gives none inside a read. `empty` places of the source's order, since the batch
+    before, hold no record."""
 
     rows: pa.RecordBatch
     position: Position | None = None
     rejected: Sequence[Rejected] = ()
+    empty: int = 0
 
 
 @dataclass
@@ -120,7 +122,8 @@ class Offer:
     """What the source has for us beyond the landed position, up to an end fixed now.
 
     `position` is where the table stands once every part is read; `renew` asks for a commit of it even where no
-    row landed (a slow cycle has ended, and must not be run again at once).
+    row landed (a slow cycle has ended, and must not be run again at once). `gaps` says in words what the source had
+    removed before it was read. `committed` is told the position of each commit, once it stands.
     """
 
     parts: Iterator[Part]
@@ -128,6 +131,8 @@ class Offer:
     drift: Sequence[Drift] = ()
     renew: bool = False
     notes: list[str] = field(default_factory=list)
+    gaps: Sequence[str] = ()
+    committed: Callable[[Position], None] | None = None
 
 
 class Landed(Protocol):

@@ -8,7 +8,8 @@ from typing import Any, Self
 class Receipt:
     """Counts of one load. `offered` is the source's own count; None where it gives none.
 
-    `overlap` landed before and was left out; `moved` left the question (or entered it) between the count and the
+    `empty` are places in a stream's order that hold no record (the marks of transactions, what was aborted or
+    compacted away). `overlap` landed before and was left out; `moved` left the question (or entered it) between the count and the
     read, as a second count confirmed; `rescued` is a part of `landed`. A load that was cut off is not `complete`.
     """
 
@@ -17,12 +18,13 @@ class Receipt:
     overlap: int = 0
     quarantined: int = 0
     moved: int = 0
+    empty: int = 0
     rescued: int = 0
     complete: bool = False
 
     @property
     def accounted(self) -> int:
-        return self.landed + self.overlap + self.quarantined + self.moved
+        return self.landed + self.overlap + self.quarantined + self.moved + self.empty
 
     @property
     def adds_up(self) -> bool:
@@ -33,7 +35,8 @@ class Receipt:
         offered = "uncounted" if self.offered is None else f"{self.offered:,}"
         sum_of = f"{self.landed:,} landed + {self.overlap:,} overlap + {self.quarantined:,} quarantined"
         moved = f" + {self.moved:,} moved" if self.moved else ""
-        return f"{offered} offered {'=' if self.adds_up else '≠'} {sum_of}{moved}"
+        empty = f" + {self.empty:,} empty" if self.empty else ""
+        return f"{offered} offered {'=' if self.adds_up else '≠'} {sum_of}{moved}{empty}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
