@@ -27,6 +27,7 @@ Rescue = dict[str, Any]
 Rescues = defaultdict[int, Rescue]
 
 NULL: Final = msgspec.Raw(b"null")
+_NULL_LETTERS: Final = np.frombuffer(b"null", np.uint8)
 # What JSON must hold for a declared kind; the others are written as strings.
 _WRITTEN: Final[dict[str, Any]] = {
     "boolean": bool | None,
@@ -134,14 +135,16 @@ def held(values: Sequence[Any], declared: DataType) -> pa.Array:
 def _texts(raws: Sequence[msgspec.Raw]) -> pa.Array:
     """Pieces of JSON as texts, `null` as null: put together by hand in a fifth of `pa.array`'s time."""
     lengths = np.fromiter(map(len, raws), np.int32, len(raws))
-    pieces = list(raws)
-    for place in np.flatnonzero(lengths == len(NULL)):
-        if bytes(pieces[place]) == b"null":
-            pieces[place], lengths[place] = msgspec.Raw(), 0
     ends = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
-    present = np.packbits(lengths > 0, bitorder="little")
+    letters = b"".join(raws)
+    is_null = lengths == len(_NULL_LETTERS)
+    begins = ends[:-1][is_null, np.newaxis] + np.arange(len(_NULL_LETTERS))
+    is_null[is_null] = (np.frombuffer(letters, np.uint8)[begins] == _NULL_LETTERS).all(axis=1)
     texts = pa.StringArray.from_buffers(
-        len(pieces), pa.py_buffer(ends), pa.py_buffer(b"".join(pieces)), pa.py_buffer(present)
+        len(raws),
+        pa.py_buffer(ends),
+        pa.py_buffer(letters),
+        pa.py_buffer(np.packbits(~is_null, bitorder="little")),
     )
     texts.validate(full=True)
     return texts

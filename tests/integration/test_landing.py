@@ -315,7 +315,8 @@ def test_a_killed_load_goes_on_after_the_last_group_that_was_committed(landing, 
         return open_object(self, found)
 
     open_object = connector._Load._opened
-    monkeypatch.setattr(connector, "CONNECTIONS", 1)
+    monkeypatch.setattr(Folder, "readers", 1)
+    monkeypatch.setattr(Bucket, "readers", 1)
     with monkeypatch.context() as dying, suppress(Killed):
         dying.setattr(connector._Load, "_opened", dies_at_the_eighth)
         landing.load(commit_rows=1)

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_platform.connectors.ahead import worked_ahead
-from data_platform.connectors.aws import CONNECTIONS
 from data_platform.connectors.base import Batch, Drift, Landed, Offer, Part, Position, Rejected, SourceError
 from data_platform.connectors.landing.formats import (
     BadRecord,
@@ -36,6 +36,7 @@ GROUP_BYTES = 16 << 20
 GROUP_OBJECTS = 1_000
 # Long objects are fetched fewer at once.
 BYTES_AHEAD = 64 << 20
+MOST_IN_ONE_GO = 32
 # A longer object is named in quarantine, and stays where it is.
 LARGEST_KEPT = 1 << 20
 
@@ -83,16 +84,21 @@ class _Load:
             self._parts(), self._position_after_all(), self.drift, renew=self.handed_over, notes=notes
         )
 
+    def _all_opened(self) -> Iterator[_Opened]:
+        """The objects in order, several fetched at once; a thread takes many small ones in one go."""
+        ahead = BYTES_AHEAD // (1 + max((found.size for found in self.unread), default=0))
+        threads = max(1, min(self.storage.readers, ahead))
+        in_one_go = max(1, min(MOST_IN_ONE_GO, ahead // threads, len(self.unread) // (4 * threads)))
+        turns = (self.unread[at : at + in_one_go] for at in range(0, len(self.unread), in_one_go))
+        return chain.from_iterable(worked_ahead(lambda turn: list(map(self._opened, turn)), turns, threads))
+
     def _position_after_all(self) -> Position:
         after = Reached.of(self.reached.position, self.files.look_back, self.reached.today)
         after.take(self.unread)
         return after.position
 
     def _parts(self) -> Iterator[Part]:
-        largest = max((found.size for found in self.unread), default=0)
-        at_once = max(1, min(CONNECTIONS, BYTES_AHEAD // (largest + 1)))
-        opened = worked_ahead(self._opened, iter(self.unread), at_once)
-        for group in _groups(opened):
+        for group in _groups(self._all_opened()):
             batches = self._batches(group)
             self.reached.take(each.found for each in group)
             batches[-1] = Batch(batches[-1].rows, self.reached.position, batches[-1].rejected)

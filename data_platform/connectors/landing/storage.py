@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from data_platform.connectors.aws import client, error_code, explained
+from data_platform.connectors.aws import CONNECTIONS, client, error_code, explained
 from data_platform.connectors.base import ReadAgain, SourceError
 from data_platform.settings import Settings
 
@@ -30,7 +30,9 @@ class Found:
 
 
 class Storage(Protocol):
-    """What holds landed files."""
+    """What holds landed files. `readers` is how many threads it is best read by."""
+
+    readers: int
 
     def listed(self, prefix: str, after: str = "") -> Iterator[Found]:
         """The objects whose keys begin with `prefix` and come after `after`, in the order of their keys."""
@@ -49,6 +51,8 @@ def storage_of(settings: Settings) -> Storage:
 
 class Folder:
     """Files below a folder of this machine."""
+
+    readers = 2
 
     def __init__(self, settings: Settings) -> None:
         self._root = Path(settings.landing).resolve()
@@ -99,6 +103,8 @@ class Folder:
 
 class Bucket:
     """Objects of a bucket of S3."""
+
+    readers = CONNECTIONS
 
     def __init__(self, settings: Settings) -> None:
         self._client: Any = client("s3", settings)
