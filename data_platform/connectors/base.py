@@ -142,8 +142,12 @@ class Landed(Protocol):
     def position(self) -> Position | None:
         """None before the first load."""
 
-    def live_keys(self) -> pa.Table:
-        """The keys whose newest row is not a deletion."""
+    def live_keys(self, before: int | None = None) -> pa.Table:
+        """The keys whose newest row is not a deletion; or those of them whose newest row lies before a place in the
+        source's order (of a table declared as a Stream)."""
+
+    def newest_order(self) -> int | None:
+        """The highest place in the source's order that has landed (of a table declared as a Stream)."""
 
     def live_between(self, first: date, last: date, columns: Sequence[str]) -> pa.Table:
         """The rows of these days (of a table declared with a Window), by some columns, that are not deleted."""

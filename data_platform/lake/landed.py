@@ -23,9 +23,21 @@ class LandedTable:
     def position(self) -> Mapping[str, Any] | None:
         return self.held.position
 
-    def live_keys(self) -> pa.Table:
-        """The keys whose newest row is not a deletion."""
-        return self._newest(self.table.key, where="_op <> 'delete'")
+    def live_keys(self, before: int | None = None) -> pa.Table:
+        """The keys whose newest row is not a deletion; or those of them whose newest row lies before a place in the
+        source's order."""
+        if before is None:
+            return self._newest(self.table.key, where="_op <> 'delete'")
+        # A number of so many digits would be taken for a float.
+        older = f"\"_order\" < cast('{before}' as decimal(38, 0))"
+        return self._newest(self.table.key, where=f"_op <> 'delete' and {older}", also=("_order",))
+
+    def newest_order(self) -> int | None:
+        """The highest place in the source's order that has landed; None where nothing has."""
+        if not self.held.rows:
+            return None
+        highest = self.held.query('select max("_order") as highest from held').column("highest")[0].as_py()
+        return None if highest is None else int(highest)
 
     def rows_like(self, identity: Sequence[str], since: Any, until: Any = None) -> "Seen":
         """The landed rows by `identity`: those whose cursor is from `since` to `until`, or each key's newest.
@@ -72,9 +84,9 @@ class LandedTable:
             f"from held where {among}) where place = 1 and {where}"
         )
 
-    def _newest(self, columns: Sequence[str], where: str = "true") -> pa.Table:
+    def _newest(self, columns: Sequence[str], where: str = "true", also: Sequence[str] = ()) -> pa.Table:
         wanted = ", ".join(_quoted(name) for name in columns)
-        needed = ", ".join(sorted({_quoted(name) for name in (*columns, *self.table.key, "_op")}))
+        needed = ", ".join(sorted({_quoted(name) for name in (*columns, *self.table.key, "_op", *also)}))
         key = ", ".join(_quoted(name) for name in self.table.key)
         newest = ", ".join(
             [*(f"{self._moment(name)} desc" for name in self.table.cursors), "_batch desc", "_op"]
