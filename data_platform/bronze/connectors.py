@@ -40,6 +40,14 @@ def connector_for(table: SourceTable, settings: Settings) -> Connector:
             from data_platform.connectors.snowflake.connector import Snowflake
 
             return Snowflake(settings)
+        case "kafka":
+            from data_platform.connectors.kafka.connector import Kafka
+
+            return Kafka(settings)
+        case "dynamodb":
+            from data_platform.connectors.dynamodb.connector import DynamoDB
+
+            return DynamoDB(settings)
         case "rest_api":
             from data_platform.connectors.landing.connector import LandingFiles
 
