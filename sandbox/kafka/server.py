@@ -9,11 +9,11 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
-from typing import Any
+from typing import cast
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -141,8 +141,8 @@ class KafkaServer:
         told = {option.replace("_", "."): value for option, value in config.items()}
         # Who drops the client before the answer has none.
         admin = self.admin()
-        made: Any = admin.create_topics([NewTopic(name, partitions, 1, config=told)])
-        made[name].result(ACTS_WITHIN)
+        made = admin.create_topics([NewTopic(name, partitions, 1, config=told)])[name]
+        cast("Future[None]", made).result(ACTS_WITHIN)
 
     def topics(self) -> set[str]:
         return set(self.admin().list_topics(timeout=ACTS_WITHIN).topics)
