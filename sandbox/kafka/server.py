@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
-from typing import cast
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -141,8 +141,7 @@ class KafkaServer:
         told = {option.replace("_", "."): value for option, value in config.items()}
         # Who drops the client before the answer has none.
         admin = self.admin()
-        made = admin.create_topics([NewTopic(name, partitions, 1, config=told)])[name]
-        cast("Future[None]", made).result(ACTS_WITHIN)
+        admin.create_topics([NewTopic(name, partitions, 1, config=told)])[name].result(ACTS_WITHIN)
 
     def topics(self) -> set[str]:
         return set(self.admin().list_topics(timeout=ACTS_WITHIN).topics)
@@ -150,7 +149,7 @@ class KafkaServer:
     def __enter__(self) -> "KafkaServer":
         """Both at once: each waits for a process of its own."""
         with ThreadPoolExecutor(2) as starters:
-            starting = [starters.submit(self.start), starters.submit(self.registry.start)]
+            starting: list[Future[Any]] = [starters.submit(self.start), starters.submit(self.registry.start)]
         try:
             for each in starting:
                 each.result()
