@@ -5,8 +5,9 @@ and nothing else may be committed in between: delta-rs looks for neither when it
 at once put every row in twice.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,6 +20,8 @@ from deltalake.transaction import RemoveAction
 from data_platform.lake.errors import CommitLost, explained
 from data_platform.lake.files import ROW_GROUP_ROWS, DataFile, Folder
 from data_platform.lake.tables import LakeTable
+
+log = logging.getLogger(__name__)
 
 # So many files of like size are put together. Few to read, and a row is copied once for each power of it that lands.
 AT_FILES = 8
@@ -53,16 +56,22 @@ def compact_small(table: LakeTable, at_files: int = AT_FILES) -> Compacted:
 
     For the process that appends, between its commits or in a thread beside them: with nothing to do it looks at what
     `table` (its appender's) knows already. Each time a row is copied its file becomes at least `at_files` times as
-    large, so it is copied a logarithmic number of times; of each size there are fewer files than that.
+    large, so it is copied a logarithmic number of times; of each size there are about as many files as that. One call
+    puts one size together. Where others commit meanwhile and it finds no gap, the files stay for the next call.
     """
-    if not _gathered(live_files(table), at_files):
-        return Compacted(*[_count(table)] * 2)
+    files = live_files(table)
+    if not _gathered(files, at_files):
+        return Compacted(len(files), len(files))
     held = table.fresh()
     files = live_files(held)
     gathered = _gathered(files, at_files)
     if not gathered:
         return Compacted(len(files), len(files))
-    rewrite(held, gathered)
+    try:
+        rewrite(held, gathered)
+    except CommitLost as reason:
+        log.info("the small files of %s stay as they are: %s", table.name, reason)
+        return Compacted(len(files), len(files))
     return Compacted(len(files), len(files) - len(gathered) + 1, sum(file.rows for file in gathered))
 
 
@@ -89,10 +98,6 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _count(table: LakeTable) -> int:
-    return len(table.delta.file_uris()) if table.delta else 0
-
-
 def _gathered(files: Sequence[Live], at_files: int) -> list[Live]:
     """The newest partition's small files of one size, from the smallest size on; empty where too few have gathered."""
     if len(files) < at_files:
@@ -115,33 +120,51 @@ def _size(rows: int, base: int) -> int:
 
 
 def rewrite(table: LakeTable, files: Sequence[Live]) -> None:
-    """The rows of these files of one partition, in their order, in one."""
+    """The rows of these files of one partition, in their order, in one file."""
+    folder = folder_of(table)
+    replace(table, folder, files, [rows_of(folder, files)], f"part-{files[-1].first_batch:08d}")
+
+
+def folder_of(table: LakeTable) -> Folder:
     assert table.delta is not None  # noqa: S101 - files of it were listed
-    folder = Folder(table.delta, table.uri, table.storage_options)
-    new = folder.new_file(f"part-{files[-1].first_batch:08d}", files[0].partition)
+    return Folder(table.delta, table.uri, table.storage_options)
+
+
+def replace(
+    table: LakeTable, folder: Folder, old: Sequence[Live], new: Iterable[Iterable[pa.Table]], name: str
+) -> None:
+    """Files of these rows, each in groups, in place of the old ones."""
+    written: list[DataFile] = []
     try:
         with explained(table.uri, "compacting"):
-            for rows in _groups(folder, files):
-                new.write(rows, folder.statistics)
-            new.writer.close()
-        replace(table, folder, files, [new])
+            for groups in new:
+                written.append(folder.new_file(name, old[0].partition))
+                for rows in groups:
+                    written[-1].write(rows, folder.statistics)
+                written[-1].writer.close()
+        _commit(table, folder, old, written)
     except BaseException:
-        folder.discard([new])
+        folder.discard(written)
         raise
 
 
-def _groups(folder: Folder, files: Sequence[Live]) -> Iterator[pa.Table]:
-    """The rows in whole row groups, however small the files are that they come from."""
+def rows_of(
+    folder: Folder, files: Sequence[Live], columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """The rows (or some of their columns) in whole row groups, however small the files are that they come from."""
+    schema = pa.schema([folder.schema.field(name) for name in columns or folder.schema.names])
     waiting: list[pa.Table] = []
     for file in files:
         with folder.filesystem.open_input_file(file.path) as source:
-            for batch in pq.ParquetFile(source).iter_batches(ROW_GROUP_ROWS, use_threads=False):
-                waiting.append(_widened(batch, folder.schema))
+            parquet = pq.ParquetFile(source)
+            held = [name for name in schema.names if name in parquet.schema_arrow.names]
+            for batch in parquet.iter_batches(ROW_GROUP_ROWS, columns=held, use_threads=False):
+                waiting.append(_widened(batch, schema))
                 if sum(rows.num_rows for rows in waiting) >= ROW_GROUP_ROWS:
-                    yield pa.concat_tables(waiting)
+                    yield pa.concat_tables(waiting).combine_chunks()
                     waiting = []
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _widened(rows: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
@@ -155,11 +178,11 @@ def _widened(rows: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def replace(table: LakeTable, folder: Folder, old: Sequence[Live], new: Sequence[DataFile]) -> None:
+def _commit(table: LakeTable, folder: Folder, old: Sequence[Live], new: Sequence[DataFile]) -> None:
     """Name the new files in place of the old, in one commit on top of a version that has all of the old."""
     added = [folder.added(file, is_new_data=False) for file in new]
+    held = table
     for _ in range(COMMIT_ATTEMPTS):
-        held = table.fresh()
         if gone := {file.path for file in old} - {file.path for file in live_files(held)}:
             raise CommitLost(
                 f"another run replaced {len(gone)} files of {table.uri} while this one put them together; its files "
@@ -180,8 +203,9 @@ def replace(table: LakeTable, folder: Folder, old: Sequence[Live], new: Sequence
                 commit_properties=held.carrying(retries=0),
             )
         except CommitFailedError:
-            continue
-        return
+            held = table.fresh()
+        else:
+            return
     raise CommitLost(
         f"{table.uri} was committed to by others {COMMIT_ATTEMPTS} times while its small files were to be replaced; "
         "they stay as they are, and the next run tries again"

@@ -3,11 +3,15 @@
 A table is tended by the writer that fills it: bronze by delta-rs, silver and its quarantine by Spark.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from data_platform.lake.compaction import Live, live_files, rewrite
 from data_platform.lake.errors import explained
+from data_platform.lake.ordering import is_ordered, reorder
+from data_platform.lake.schema import LANDED_ON
 from data_platform.lake.spark import commit_says
 from data_platform.lake.tables import APP_ID, LakeTable
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 # A reader that opened the table may still read what was replaced since; a week is Delta's own caution.
 KEEP_REPLACED = timedelta(days=7)
+# As large as delta-rs and Athena like them.
+JOINED_BYTES = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -27,22 +33,55 @@ class Tended:
     deleted: int
 
 
-def tend(table: LakeTable, keep_replaced: timedelta = KEEP_REPLACED) -> Tended:
-    """Compact, vacuum and checkpoint a table that delta-rs writes."""
+def tend(table: LakeTable, order: Sequence[str] = (), keep_replaced: timedelta = KEEP_REPLACED) -> Tended:
+    """Put a table's files in order, vacuum, checkpoint and shorten the log, where delta-rs writes it.
+
+    Each day of a table that is partitioned by days is ordered once, when it is over, so that this costs what came
+    since the last time. Of others the small files are put together. Files that no commit names go with the replaced
+    ones: a killed load leaves them.
+    """
     if table.delta is None:
         return Tended(0, 0, 0)
     before = len(table.delta.file_uris())
+    for files in _by_partition(table):
+        if not order or not files[0].partition:
+            for few in _to_join(files):
+                rewrite(table.fresh(), few)
+        elif not is_ordered(files) and files[0].partition[LANDED_ON] < datetime.now(UTC).date().isoformat():
+            reorder(table.fresh(), files, order)
+    held = table.fresh()
+    assert held.delta is not None  # noqa: S101 - it was there before
     with explained(table.uri, "tending"):
-        if before > 1:
-            table.delta.optimize.compact(commit_properties=table.carrying())
-        deleted = table.delta.vacuum(
+        deleted = held.delta.vacuum(
             retention_hours=int(keep_replaced.total_seconds() // 3600),
             dry_run=False,
             enforce_retention_duration=False,
-            commit_properties=table.carrying(),
+            commit_properties=held.carrying(),
+            full=True,
         )
-        table.delta.create_checkpoint()
+        held.delta.create_checkpoint()
+        held.delta.cleanup_metadata()
     return Tended(before, len(table.fresh().delta.file_uris()), len(deleted))  # type: ignore[union-attr]
+
+
+def _by_partition(table: LakeTable) -> list[list[Live]]:
+    found: dict[tuple[str, ...], list[Live]] = {}
+    for file in live_files(table):
+        found.setdefault(tuple(file.partition.values()), []).append(file)
+    return [files for _, files in sorted(found.items())]
+
+
+def _to_join(files: Sequence[Live]) -> Iterator[list[Live]]:
+    """Neighbours that make up a file of the wanted size; what is large enough stays alone."""
+    together: list[Live] = []
+    for file in files:
+        if together and sum(each.size for each in (*together, file)) > JOINED_BYTES:
+            if len(together) > 1:
+                yield together
+            together = []
+        together.append(file)
+    if len(together) > 1:
+        yield together
 
 
 def tend_with_spark(

@@ -23,12 +23,12 @@ from data_platform.lake.receipts import Receipt
 # The application whose transaction versions are a table's batches.
 APP_ID = "data_platform"
 
-# A table that takes a commit a second: opening it reads a checkpoint and a few commits, and neither the log nor the
-# checkpoint remembers for longer than a reader needs what was replaced.
+# A table that may take a commit a second. Each commit lists the log's folder and each checkpoint tells what was
+# replaced, so both have to stay short; a reader takes seconds from a version's number to its list of files.
 MANY_COMMITS = {
     "delta.checkpointInterval": "20",
-    "delta.logRetentionDuration": "interval 2 hours",
-    "delta.deletedFileRetentionDuration": "interval 2 hours",
+    "delta.logRetentionDuration": "interval 15 minutes",
+    "delta.deletedFileRetentionDuration": "interval 15 minutes",
 }
 
 
