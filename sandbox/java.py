@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sandbox.children import end_leftover
+
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 STARTS_WITHIN = 120.0
 # What makes a small server start soon: no more of the JVM than it needs.
@@ -47,15 +49,18 @@ class JavaServer:
         self._command = [java(), *OPTIONS, "-Xms64m", f"-Xmx{memory}", *command]
         self._log = log
         self._answers = answers
+        self._pid_file = log.with_suffix(".pid")
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers. One that an earlier process left in the folder is ended before."""
+        end_leftover(self._pid_file, self._log.parent)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 self._command, cwd=self._log.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        self._pid_file.write_text(str(self._process.pid))
         self._watch = _end_with_us(self._process.pid)
         deadline = time.monotonic() + STARTS_WITHIN
         while not self._answers():

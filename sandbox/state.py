@@ -9,7 +9,7 @@ from typing import Any
 from data_platform.settings import home_folder
 
 # What is served beside Salesforce; systems.py serves it.
-SYSTEM_NAMES = ("postgres", "mysql", "snowflake", "facebook", "google", "clevertap", "landing")
+SYSTEM_NAMES = ("postgres", "mysql", "snowflake", "facebook", "google", "clevertap", "landing", "kafka")
 # What of the state says where the servers listen and how one logs in there.
 ADDRESSES = ("port", "authority", "credentials", "kept")
 

@@ -19,6 +19,8 @@ from sandbox.children import free_port
 from sandbox.clevertap.server import CleverTapServer
 from sandbox.facebook.server import FacebookServer
 from sandbox.google_ads.server import GoogleAdsServer
+from sandbox.kafka.server import KafkaServer
+from sandbox.kafka.topics import Topics
 from sandbox.landing.appflow import AppFlowServer
 from sandbox.landing.rates import published, rates_on
 from sandbox.landing.zone import LandingFolder, land_object, land_rates
@@ -33,6 +35,7 @@ from sandbox.state import SYSTEM_NAMES
 from sandbox.world.ads import AdWorld
 from sandbox.world.company import HISTORY, World
 from sandbox.world.engagement import EngagementWorld
+from sandbox.world.events import Streams
 from sandbox.world.shop import Shop
 from sandbox.world.subscriptions import Subscriptions
 from sandbox.world.warehouse import Warehouse
@@ -67,8 +70,12 @@ class Place:
     @property
     def port(self) -> int:
         """The one that it had, unless that is taken by now."""
-        port = free_port(int(self.kept.get("port", 0)))
-        self.kept["port"] = str(port)
+        return self.port_of("port")
+
+    def port_of(self, name: str) -> int:
+        """The port of one of several servers."""
+        port = free_port(int(self.kept.get(name, 0)))
+        self.kept[name] = str(port)
         return port
 
 
@@ -208,7 +215,19 @@ def _second(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
+@contextmanager
+def kafka(company: World, place: Place) -> Iterator[Served]:
+    """The cluster and its schema registry; the topics themselves say which messages they hold already."""
+    ports = {"port": place.port, "registry_port": place.port_of("registry")}
+    password = place.keep("password", lambda: token_hex(16))
+    with KafkaServer(place.folder, **ports, password=password) as server:
+        topics = Topics(server, Streams(company))
+        topics.publish_until(company.day)
+        settings = server.settings() | {"TOKEN_KEY": place.keep("token_key", lambda: token_hex(32))}
+        yield Served(server.address, settings, lambda: topics.publish_until(company.day))
+
+
 Opener = Callable[[World, Place], AbstractContextManager[Served]]
 SYSTEMS: Mapping[str, Opener] = dict(
-    zip(SYSTEM_NAMES, (postgres, mysql, snowflake, facebook, google, clevertap, landing), strict=True)
+    zip(SYSTEM_NAMES, (postgres, mysql, snowflake, facebook, google, clevertap, landing, kafka), strict=True)
 )
