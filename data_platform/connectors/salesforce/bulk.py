@@ -9,9 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -48,7 +51,6 @@ _ALWAYS_NAMED = (
     "state",
     "street",
 )
-_NEEDS_ESCAPING = r'["\\\x00-\x1f]'
 
 
 @dataclass(frozen=True)
@@ -174,18 +176,26 @@ def _parsed(answer: requests.Response) -> pa.Table:
 
 def compound_json(texts: pa.Table, compound: Field, parts: Sequence[Field]) -> pa.Array:
     """The compound as REST writes it: its parts by their own names, null where every part is."""
-    nothing = pa.nulls(texts.num_rows, pa.string())
-    named = dict.fromkeys(_ALWAYS_NAMED if compound.type == "address" else (), nothing)
-    is_empty = pa.repeat(True, texts.num_rows)
+    held = {part.name: texts.column(part.name).combine_chunks() for part in parts}
+    is_empty = reduce(pc.and_, map(pc.is_null, held.values()), pa.repeat(True, texts.num_rows))
+    pieces = {name: ["null"] for name in (_ALWAYS_NAMED if compound.type == "address" else ())}
     for part in parts:
-        text = texts.column(part.name)
-        is_empty = pc.and_(is_empty, pc.is_null(text))
-        named[_name_within(part.name, compound.name)] = text if part.type in NUMBERS else _quoted(text)
-    pieces: list[Any] = []
-    for name in sorted(named):
-        pieces += [f',"{name}":' if pieces else f'{{"{name}":', pc.fill_null(named[name], "null")]
-    joined = pc.binary_join_element_wise(*pieces, "}", "")
-    return pc.if_else(is_empty, nothing, joined)
+        pieces[_name_within(part.name, compound.name)] = _as_json(part, held[part.name], is_empty)
+    row: list[Any] = ["{"]
+    for name in sorted(pieces):
+        row += ["," if len(row) > 1 else "", f'"{name}":', *pieces[name]]
+    joined = pc.binary_join_element_wise(
+        *_with_constants_joined([*row, "}"]), "", null_handling="replace", null_replacement="null"
+    )
+    return pc.if_else(is_empty, pa.nulls(len(is_empty), pa.string()), joined)
+
+
+def _with_constants_joined(pieces: Sequence[Any]) -> Iterator[Any]:
+    for is_constant, some in groupby(pieces, lambda piece: isinstance(piece, str)):
+        if is_constant:
+            yield "".join(some)
+        else:
+            yield from some
 
 
 def _name_within(part: str, compound: str) -> str:
@@ -195,12 +205,26 @@ def _name_within(part: str, compound: str) -> str:
     return own[0].lower() + own[1:]
 
 
-def _quoted(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The texts as JSON strings."""
-    if pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPING)).as_py():
+def _as_json(part: Field, texts: pa.Array, is_empty: pa.Array) -> list[Any]:
+    """The pieces that write a part's values. What they are where the whole compound is empty is all one."""
+    if texts.null_count == len(texts):
+        return ["null"]
+    if part.type in NUMBERS:
+        return [texts]
+    if _needs_escaping(texts):
         encoded = [None if text is None else msgspec.json.encode(text).decode() for text in texts.to_pylist()]
-        return pa.chunked_array([pa.array(encoded, pa.string())])
-    return pc.binary_join_element_wise('"', texts, '"', "")
+        return [pa.array(encoded, pa.string())]
+    if pc.any(pc.and_not(pc.is_null(texts), is_empty)).as_py():
+        return [pc.binary_join_element_wise('"', texts, '"', "")]
+    return ['"', texts, '"']
+
+
+def _needs_escaping(texts: pa.Array) -> bool:
+    """Whether they hold letters that JSON does not take as they are, looked for among all of them at once."""
+    _, offsets, letters = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    within = np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]]
+    return bool(((within < ord(" ")) | (within == ord('"')) | (within == ord("\\"))).any())
 
 
 def _meant(field: Field, text: str) -> Any:

@@ -1,5 +1,6 @@
 """The parts of the Salesforce connector that need no Salesforce."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -88,6 +89,21 @@ def test_the_first_compound_of_an_address_is_as_rest_writes_it():
         f'{{"city":"Rome",{rest.format("null")},"street":null}}',
         None,
     ]
+
+
+REST_NAMES = (
+    *("city", "country", "geocodeAccuracy", "latitude"),
+    *("longitude", "postalCode", "state", "street"),
+)
+
+
+def test_a_part_that_is_missing_from_some_records_is_null_there():
+    parts = [Field(f"Mailing{name}", "string", 0, False, "MailingAddress") for name in ("City", "State")]
+    texts = pa.table({"MailingCity": ["Rome", "Bonn", None], "MailingState": ["RM", None, None]}).slice(1)
+    compound = Field("MailingAddress", "address", 0, False, None)
+    (bonn, nothing) = compound_json(texts, compound, parts).to_pylist()
+    assert json.loads(bonn) == dict.fromkeys(REST_NAMES) | {"city": "Bonn"}
+    assert nothing is None
 
 
 def test_a_geolocation_is_made_of_its_parts():
