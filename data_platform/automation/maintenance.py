@@ -48,7 +48,7 @@ def _step(table: SourceTable, settings: Settings) -> dg.OpDefinition:
 
         lake = lake_of(settings)
         with failing_plainly(f"the tables of {table.silver_name} were not tended"):
-            _tell(context, lake.bronze(table).name, tend(lake.bronze(table)))
+            _tell(context, lake.bronze(table).name, tend(lake.bronze(table), table.key))
             _tell(context, lake.quarantine(table).name, tend(lake.quarantine(table)))
             for held in (lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)):
                 if held.exists:

@@ -116,7 +116,7 @@ class _Order:
 
 def _place(ticks: pa.Array, values: pa.Array) -> Places:
     """How many of the ticks each value has reached."""
-    order = pc.sort_indices(pa.concat_arrays([ticks, values]), null_placement="at_start").to_numpy()
+    order = pc.array_sort_indices(pa.concat_arrays([ticks, values]), null_placement="at_start").to_numpy()
     is_tick = order < len(ticks)
     reached = np.cumsum(is_tick).astype(np.uint64)
     places = np.empty(len(values), np.uint64)

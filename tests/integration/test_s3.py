@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import boto3
 import pyarrow as pa
@@ -17,15 +18,18 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from data_platform.bronze.load import load
+from data_platform.bronze.load import bronze_table, load
 from data_platform.connectors.base import Batch, Offer, Part
+from data_platform.lake import append
 from data_platform.lake.append import Appender
+from data_platform.lake.compaction import compact_small, live_files
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.maintenance import tend
 from data_platform.lake.places import lake_of
-from data_platform.lake.schema import connector_schema
+from data_platform.lake.schema import LANDED_ON, connector_schema
 from data_platform.lake.tables import Lake, Note
 from data_platform.settings import Settings
+from data_platform.sources.postgres import PAYMENTS
 from data_platform.sources.salesforce import LEADS
 
 SCHEMA = pa.schema([("Id", pa.string()), ("Email", pa.string()), ("_batch", pa.int64())])
@@ -161,3 +165,22 @@ def test_a_bucket_that_is_not_there_is_told_without_the_secret(settings):
         lake.at("people").create(SCHEMA, ("Id",))
     assert SECRET not in str(told.value)
     assert SECRET not in repr(lake_of(settings))
+
+
+def test_a_table_by_days_is_compacted_and_ordered(settings, monkeypatch):
+    table = bronze_table(PAYMENTS, lake_of(settings))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    monkeypatch.setattr(append, "datetime", Mock(wraps=datetime, now=lambda _: yesterday))
+    appender = Appender(table)
+    for number in range(1, 7):
+        rows = [{PAYMENTS.key[0]: number, "_op": "upsert"}]
+        appender.write(pa.RecordBatch.from_pylist(rows, schema=connector_schema(PAYMENTS)))
+        appender.commit(Note({"reached": number}))
+        compact_small(appender.table, 4)
+    day = f"{LANDED_ON}={yesterday.date()}"
+    assert [file.path.split("/")[0] for file in live_files(table.fresh())] == [day] * 3
+    assert tend(table.fresh(), PAYMENTS.key).files_after == 1
+    held = table.fresh()
+    assert held.query(f'select "{PAYMENTS.key[0]}" as id from held')["id"].to_pylist() == [1, 2, 3, 4, 5, 6]
+    assert (held.batch, held.position) == (6, {"reached": 6})
+    assert sum(f"/payments/{day}/" in key for key in objects(settings)) == 8
