@@ -1,6 +1,7 @@
 """The few commands that Dagster's own CLI does not have."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -110,6 +111,21 @@ def tables() -> None:
             f"{quality.score:.1f}" if quality else "",
         )
     console.print(shown)
+
+
+@commands.command()
+def stream(
+    names: Annotated[list[str], typer.Argument(metavar="TABLE…", help="As kafka.user_events.")],
+) -> None:
+    """Load streams all the time, a commit every second or so, until a signal ends it."""
+    import dagster
+
+    from data_platform.streaming.process import stream as follow_all
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
+    with dagster.DagsterInstance.get() as instance:
+        follow_all([table_named(name) for name in names], Settings(), instance)
 
 
 @position.command("show")
@@ -258,6 +274,8 @@ def _short_position(held: LakeTable) -> str:
             return f"{datetime.fromisoformat(until):%d %b %H:%M}"
         case {"lsn": lsn}:
             return str(lsn)
+        case {"offsets": offsets}:
+            return f"{sum(offsets.values()):,} messages"
         case {"days": days}:
             return f"{date.fromisoformat(min(days.values())):%d %b}"
         case {"layouts": layouts}:

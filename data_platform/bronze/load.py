@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 
@@ -46,7 +46,8 @@ REJECTED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did. `batch` is the table's newest afterwards, whether or not this load wrote it."""
+    """What a load did. `batch` is the table's newest afterwards, whether or not this load wrote it; `held` the table
+    as it stands, for the next load of the same process."""
 
     receipt: Receipt
     batch: int
@@ -54,7 +55,8 @@ class Loaded:
     position: Position | None
     drift: Sequence[Drift]
     notes: Sequence[str]
-    gaps: Sequence[str] = ()
+    gaps: Sequence[str]
+    held: LakeTable = field(repr=False)
 
 
 def load(
@@ -63,14 +65,16 @@ def load(
     lake: Lake,
     commit_rows: int,
     days: tuple[date, date] | None = None,
+    held: LakeTable | None = None,
 ) -> Loaded:
-    """Land what the source holds beyond the table's position, or what it holds of the given days.
+    """Land what the source holds beyond the table's position, or what it holds of the given days. `held` is the
+    table where an earlier load has it open; else it is opened.
 
     Killed anywhere, it goes on from the position when run again.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _Load(table, lake, commit_rows).run(connector, days)
+            return _Load(table, lake, commit_rows, held).run(connector, days)
         except (ReadAgain, CommitLost) as reason:
             if attempt == ATTEMPTS:
                 raise
@@ -88,11 +92,11 @@ def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:
 class _Load:
     """One attempt at a load: the counts so far, and what is not yet committed."""
 
-    def __init__(self, table: SourceTable, lake: Lake, commit_rows: int) -> None:
+    def __init__(self, table: SourceTable, lake: Lake, commit_rows: int, held: LakeTable | None) -> None:
         self.table = table
         self.lake = lake
         self.commit_rows = commit_rows
-        self.held = bronze_table(table, lake)
+        self.held = held.onward() if held else bronze_table(table, lake)
         # Where the position was taken back, rows that are there have landed before.
         self.reads_all_again = self.held.rows > 0 and not self.held.position
         self.receipt = Receipt()
@@ -114,9 +118,9 @@ class _Load:
         except BaseException:
             self.appender.discard()
             raise
-        held = self.held.fresh()
+        held = self.held.onward()
         return Loaded(
-            self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes, offer.gaps
+            self.receipt, held.batch, held.rows, held.position, offer.drift, offer.notes, offer.gaps, held
         )
 
     def _offered(self, connector: Connector, landed: Landed, days: tuple[date, date] | None) -> Offer:

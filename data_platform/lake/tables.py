@@ -119,6 +119,16 @@ class LakeTable:
         """The same table, to be read anew."""
         return LakeTable(self.name, self.uri, self.storage_options)
 
+    def onward(self) -> "LakeTable":
+        """The same table as it stands now, by what was committed since; this one must not be asked any more."""
+        if self.delta is None:
+            return self.fresh()
+        with explained(self.uri, "reading"):
+            self.delta.update_incremental()
+        onward = self.fresh()
+        onward.__dict__["delta"] = self.delta
+        return onward
+
     @property
     def exists(self) -> bool:
         return self.delta is not None

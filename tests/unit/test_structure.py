@@ -21,12 +21,14 @@ BELOW = {
     "lake": DECLARED | {"settings"},
     "described": DECLARED | {"connectors.base", "lake"},
     "bronze": DECLARED | {"settings", "described", "connectors", "lake"},
+    # The same loads, outside of Dagster's runs.
+    "streaming": DECLARED | {"settings", "described", "connectors.base", "lake", "bronze"},
     # A joined table names the tables that it is made of.
     "silver": DECLARED | {"settings", "described", "lake", "sources"},
     # What is served to other databases is read from the lake.
     "gold": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
     "checks": DECLARED | {"settings", "described", "lake"},
-    "automation": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws"},
+    "automation": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws", "connectors.kafka"},
     # They run in AWS, with nothing of ours beside them.
     "lambdas": set(),
 }
