@@ -1,12 +1,17 @@
 """Which connector reads which system. Apart from the assets, so that a load by itself brings in no Dagster."""
 
 from data_platform.connectors.base import Connector
+from data_platform.connectors.concealed import concealing
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
 
-def connector_for(table: SourceTable, settings: Settings) -> Connector:  # noqa: C901 - a case per system
-    """The connector that reads the table's system, made when a step runs and not before."""
+def connector_for(table: SourceTable, settings: Settings) -> Connector:
+    """The connector that reads the table, made when a step runs and not before."""
+    return concealing(table, _of_its_system(table, settings), settings)
+
+
+def _of_its_system(table: SourceTable, settings: Settings) -> Connector:  # noqa: C901 - a case per system
     match table.system:
         case "salesforce" if settings.salesforce_routes.get(table.name) == "appflow":
             from data_platform.connectors.landing.appflow import AppFlow

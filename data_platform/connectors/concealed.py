@@ -1,25 +1,31 @@
 """Fields that must never be stored: what a declaration lets land of them, and keeping them out of everything else.
 
-The connector passes here before it hands anything over. Where a table conceals a field, every other text that is kept
-of its records (rescued values, headers, keys, what could not be decoded) loses long numbers too: a producer may send
-the same one under another name.
+What any connector hands over passes here before it reaches the loader. Where a table conceals a field, every other
+text that is kept of its records (rescued values, headers, keys, what could not be decoded) loses long numbers too: a
+producer may send the same one under another name.
 """
 
 import hmac
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.connectors.base import SourceError
+from data_platform.connectors.base import Batch, Connector, Landed, Offer, Part, SourceError, Windowed
 from data_platform.connectors.records import ENCODER, Rows
 from data_platform.declarations import STRING, Column, Mask, SourceTable
+from data_platform.lake.schema import connector_schema
 from data_platform.settings import Settings
 
 TOKEN_LENGTH = 32
+# What a message says beside its value.
+_BESIDE = ("_headers", "_message_key")
 # The digits of a card number, as people and programs write them.
 _NUMBER = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _NUMBER_IN_BYTES = re.compile(rb"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
@@ -60,6 +66,28 @@ class Concealing:
             columns[column.name] = _of_each(values[column.lands.field], make)
         return Rows(columns, self._scrubbed(rows.rescued))
 
+    def batch(self, table: SourceTable, batch: Batch) -> Batch:
+        """A batch that was read by `read_as`, as it may land."""
+        read = batch.rows
+        rows = self.rows(
+            Rows({name: read.column(name) for name in read.schema.names}, read.column("_rescued"))
+        )
+        beside = {"_rescued": rows.rescued} | {
+            name: self.text(read.column(name)) for name in _BESIDE if name in read.schema.names
+        }
+        schema = connector_schema(table)
+        columns = [beside.get(field.name, rows.columns.get(field.name)) for field in schema]
+        rejected = [replace(record, body=self.body(record.body)) for record in batch.rejected]
+        return replace(batch, rows=pa.RecordBatch.from_arrays(columns, schema=schema), rejected=rejected)
+
+    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns, with what is made of a field in its place."""
+        made = {
+            field: [c.name for c in self._made if c.lands and c.lands.field == field]
+            for field in self._fields
+        }
+        return tuple(name for column in columns for name in made.get(column, [column]))
+
     def text(self, texts: pa.Array) -> pa.Array:
         """Other texts of the record, without what may be such a number."""
         return _of_each(texts, scrubbed) if self._made else texts
@@ -94,6 +122,45 @@ class Concealing:
     def _token(self, value: str) -> str:
         plain = re.sub(r"[ -]", "", value)
         return hmac.digest(self._key, plain.encode(), "sha256").hex()[:TOKEN_LENGTH]
+
+
+def concealing(table: SourceTable, connector: Connector, settings: Settings) -> Connector:
+    """The connector, seen to hand over nothing of the table's that is to be concealed."""
+    what = Concealing(table, settings)
+    if not what.conceals:
+        return connector
+    return _ConcealedDays(what, connector) if isinstance(connector, Windowed) else _Concealed(what, connector)
+
+
+class _Concealed:
+    """A connector that reads the table with the fields in the place of what is made of them."""
+
+    def __init__(self, concealing: Concealing, connector: Any) -> None:
+        self._concealing = concealing
+        self._connector = connector
+
+    def offer(self, table: SourceTable, landed: Landed) -> Offer:
+        return self._concealed(table, self._connector.offer(self._as_read(table), landed))
+
+    def _as_read(self, table: SourceTable) -> SourceTable:
+        """Rules judge what lands, and may name what is made of a field."""
+        return replace(table, columns=tuple(self._concealing.read_as), rules=())
+
+    def _concealed(self, table: SourceTable, offer: Offer) -> Offer:
+        # The connector may hold on to its offer, and tell it more while it is read.
+        offer.parts = map(partial(self._part, table), offer.parts)
+        return offer
+
+    def _part(self, table: SourceTable, part: Part) -> Part:
+        batches = map(partial(self._concealing.batch, table), part.batches)
+        return replace(part, batches=batches, identity=self._concealing.names(part.identity))
+
+
+class _ConcealedDays(_Concealed):
+    """The same of one that reads by days."""
+
+    def offer_days(self, table: SourceTable, landed: Landed, days: tuple[date, date]) -> Offer:
+        return self._concealed(table, self._connector.offer_days(self._as_read(table), landed, days))
 
 
 def scrubbed(text: str) -> str:

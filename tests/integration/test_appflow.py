@@ -1,8 +1,12 @@
 """A table of Salesforce by way of AppFlow: the flow is run and followed, and both ways lead to the same bronze."""
 
+import hmac
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import load
@@ -10,6 +14,7 @@ from data_platform.connectors.base import SourceError
 from data_platform.connectors.landing.appflow import AppFlow
 from data_platform.connectors.landing.connector import LandingFiles
 from data_platform.connectors.salesforce import Salesforce
+from data_platform.declarations import STRING, Column, Concealed, Mask, Personal
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.sources.salesforce import ACCOUNTS
@@ -17,6 +22,7 @@ from sandbox.landing.appflow import AppFlowServer
 from sandbox.landing.zone import LandingFolder, land_object
 
 DAY = date(2026, 6, 1)
+BY_FILES = {"accounts": "appflow"}
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +151,50 @@ def test_both_ways_land_the_same_rows(company, zone, tmp_path):
     land_object(zone, "Account", DAY, offered(company), "jsonl")
     load(ACCOUNTS, LandingFiles(settings(zone)), other, 1_000)
     assert newest(one) == newest(other)
+
+
+CONCEALED = (
+    Column("phone_token", STRING, personal=Personal.PHONE, lands=Concealed("Phone", Mask.TOKEN)),
+    Column("phone_ending", STRING, personal=Personal.PHONE, lands=Concealed("Phone", Mask.LAST_FOUR)),
+)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_what_must_not_be_stored_lands_by_both_ways_as_declared_and_not_itself(company, zone, tmp_path, form):
+    columns = tuple(column for column in ACCOUNTS.columns if column.name != "Phone") + CONCEALED
+    table = replace(ACCOUNTS, columns=columns)
+    land_object(zone, "Account", DAY, offered(company), form)
+    landed = {}
+    for way, chosen in (
+        ("api", settings(company.server)),
+        ("files", settings(zone, salesforce_routes=BY_FILES)),
+    ):
+        lake = Lake(str(tmp_path / way))
+        keyed = chosen.model_copy(update={"token_key": SecretStr("a key")})
+        loaded = load(table, connector_for(table, keyed), lake, 1_000)
+        assert loaded.receipt.complete
+        held = lake.bronze(table).query('select * from held order by "SystemModstamp", "_batch"').to_pylist()
+        landed[way] = {row["Id"]: {column.name: row[column.name] for column in CONCEALED} for row in held}
+        assert "Phone" not in held[0]
+        assert not any("Phone" in (row["_rescued"] or "") for row in held)
+    truth = {row["Id"]: row["Phone"] for row in company.world.truth("accounts")}
+    assert any(truth.values())
+    assert landed["api"] == landed["files"] == {key: concealed(phone) for key, phone in truth.items()}
+
+
+def concealed(phone: str | None) -> dict[str, str | None]:
+    if phone is None:
+        return {"phone_token": None, "phone_ending": None}
+    token = hmac.digest(b"a key", re.sub("[ -]", "", phone).encode(), "sha256").hex()[:32]
+    return {"phone_token": token, "phone_ending": re.sub(r"\D", "", phone)[-4:]}
+
+
+def test_a_table_that_conceals_a_field_is_not_read_without_the_key_of_its_tokens(zone):
+    table = replace(ACCOUNTS, columns=(*(c for c in ACCOUNTS.columns if c.name != "Phone"), *CONCEALED))
+    with pytest.raises(
+        SourceError, match=r"salesforce\.accounts keeps tokens of Phone, and TOKEN_KEY is not set"
+    ):
+        connector_for(table, settings(zone, salesforce_routes=BY_FILES, token_key=None))
 
 
 def test_a_table_changes_its_way_to_files_and_back_and_lands_no_row_twice(company, zone, lake):
