@@ -17,6 +17,8 @@ from data_platform.settings import Settings
 Item = Mapping[str, Any]
 Record = Mapping[str, Any]
 
+# More than a page of one megabyte holds, so that the page is as long as it can be.
+PAGE_ITEMS = 100_000
 RIGHTS = "DescribeTable, Scan, DescribeStream, GetShardIterator and GetRecords"
 # What shows an item as it is after a change.
 _WITH_NEW_IMAGE: Final = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE")
@@ -115,7 +117,12 @@ class Session:
     def scanned(self, segment: int, segments: int, after: Key) -> tuple[Sequence[Item], Key | None]:
         """A page of one of so many parts of the table, and the key that it ends at; None at the part's end."""
         # An item that was written before the stream's place was taken must be seen, and so must be what it was then.
-        asked: dict[str, Any] = {"Segment": segment, "TotalSegments": segments, "ConsistentRead": True}
+        asked: dict[str, Any] = {
+            "Segment": segment,
+            "TotalSegments": segments,
+            "ConsistentRead": True,
+            "Limit": PAGE_ITEMS,
+        }
         if after:
             asked["ExclusiveStartKey"] = after
         with self._explained():
