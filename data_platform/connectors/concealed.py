@@ -27,7 +27,11 @@ TOKEN_LENGTH = 32
 # What a message says beside its value.
 _BESIDE = ("_headers", "_message_key")
 # The digits of a card number, as people and programs write them.
-_NUMBER = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+# A uuid's groups can be digits too, and are none of these.
+_NUMBER = re.compile(
+    r"(?<!\d)\d{13,19}(?!\d)"
+    r"|(?<![0-9A-Za-z])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![0-9A-Za-z])"
+)
 _NUMBER_IN_BYTES = re.compile(rb"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
