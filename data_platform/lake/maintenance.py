@@ -59,6 +59,9 @@ def tend(table: LakeTable, order: Sequence[str] = (), keep_replaced: timedelta =
             commit_properties=held.carrying(),
             full=True,
         )
+        held = table.fresh()
+        held.carry_on()
+        assert held.delta is not None  # noqa: S101 - it was there before
         held.delta.create_checkpoint()
         held.delta.cleanup_metadata()
     return Tended(before, len(table.fresh().delta.file_uris()), len(deleted))  # type: ignore[union-attr]

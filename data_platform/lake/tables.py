@@ -269,6 +269,17 @@ class LakeTable:
                 commit_properties=self.carrying(Note(position), self.batch + 1),
             )
 
+    def carry_on(self) -> None:
+        """Let the newest commit say the position that is in force, where it says none or one that is not: before the
+        log is shortened, which may leave that commit alone."""
+        if self.delta is None or self.note is None:
+            return
+        last = Note.from_commit(next(self.commits()))
+        if last is None or (last, last.batch) != (self.note, self.note.batch):
+            self.delta.create_write_transaction(
+                [], mode="append", schema=self.delta.schema(), commit_properties=self.carrying()
+            )
+
     def query(self, sql: str) -> pa.Table:
         """The answer to a question in SQL, in which this table is called `held`."""
         if self.delta is None:

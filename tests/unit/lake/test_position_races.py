@@ -1,5 +1,8 @@
 """A table tells the position of the version that was opened, and tending it takes none back, whatever others commit."""
 
+import os
+from pathlib import Path
+
 import pyarrow as pa
 
 from data_platform.lake.append import Appender
@@ -55,6 +58,42 @@ def test_a_position_that_is_set_back_is_in_force_until_the_next_load(tmp_path):
     table.fresh().set_position({"reached": 1})
     tend(table.fresh())
     assert table.fresh().position == {"reached": 1}
+
+
+def aged(table: LakeTable) -> None:
+    """Its log is of days ago, so that tending shortens it."""
+    for file in (Path(table.uri) / "_delta_log").iterdir():
+        os.utime(file, (0, 0))
+
+
+def by_days(tmp_path) -> LakeTable:
+    """A table of which tending leaves today's files as they are, and so commits nothing."""
+    schema = SCHEMA.append(pa.field("_landed_on", pa.date32()))
+    return Lake(str(tmp_path)).at("bronze", "crm", "people").create(schema, ("id",), by_day="_landed_on")
+
+
+def test_a_note_that_maintenance_carried_too_late_is_not_what_is_left_of_a_shortened_log(tmp_path):
+    table = by_days(tmp_path)
+    land(table, 1)
+    opened = table.fresh()
+    carried = opened.carrying()
+    land(table, 2)
+    opened.delta.create_write_transaction([], "append", opened.delta.schema(), commit_properties=carried)
+    aged(table)
+    tend(table.fresh(), order=("id",))
+    assert not (tmp_path / "bronze/crm/people/_delta_log/00000000000000000002.json").exists()
+    assert table.fresh().position == {"reached": 2}
+
+
+def test_a_restored_table_keeps_its_position_when_its_log_is_shortened(tmp_path):
+    table = by_days(tmp_path)
+    for reached in (1, 2, 3):
+        land(table, reached)
+    table.fresh().delta.restore(2)
+    aged(table)
+    tend(table.fresh(), order=("id",))
+    assert not (tmp_path / "bronze/crm/people/_delta_log/00000000000000000002.json").exists()
+    assert table.fresh().position == {"reached": 2}
 
 
 def test_a_restored_table_is_at_the_position_that_it_was_restored_to(tmp_path):
