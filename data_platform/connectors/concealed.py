@@ -32,7 +32,7 @@ _NUMBER = re.compile(
     r"(?<!\d)\d{13,19}(?!\d)"
     r"|(?<![0-9A-Za-z])(?:\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![0-9A-Za-z])"
 )
-_NUMBER_IN_BYTES = re.compile(rb"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+_NUMBER_IN_BYTES = re.compile(_NUMBER.pattern.encode())
 
 
 class Concealing:
