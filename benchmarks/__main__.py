@@ -8,6 +8,7 @@ from benchmarks import (
     capture,
     change_crm,
     definitions,
+    kafka_continuous,
     landing,
     mysql,
     postgres,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "capture": capture.measure,
     "ads": ads.measure,
     "snowflake": snowflake.measure,
+    "kafka-continuous": kafka_continuous.measure,
     "landing": landing.measure,
     "definitions": definitions.measure,
 }

@@ -7,9 +7,10 @@ a broker or a registry does is waited out here, with growing pauses; only a refu
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from data_platform.bronze.connectors import connector_for
@@ -24,7 +25,7 @@ from data_platform.connectors.base import (
     SourceError,
 )
 from data_platform.declarations import SourceTable
-from data_platform.lake.compaction import Compacted, compact_small
+from data_platform.lake.compaction import compact_small
 from data_platform.lake.errors import LakeError
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import LakeTable
@@ -43,10 +44,11 @@ class Stopped(Exception):
     """The process was asked to end in the middle of a load; what is committed stands."""
 
 
-class Heeds(Protocol):
-    """Who is told of each load."""
+class Told(Protocol):
+    """Who is told of the loads, in a thread beside them: what it writes to may be slow."""
 
-    def heed(self, loaded: Loaded) -> None: ...
+    def heed(self, loaded: Loaded) -> bool:
+        """Take a load in; whether it is time to tell."""
 
     def tell(self) -> None: ...
 
@@ -75,39 +77,42 @@ class _Interruptible:
             yield batch
 
 
-class _Tidying:
-    """Small files put together in a thread beside the loads; one table at a time, and never two at once."""
+class _Beside:
+    """Work in a thread beside the loads, one piece at a time: what comes while one is under way is left out."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidying")
-        self._running: Future[list[Compacted]] | None = None
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._name = name
+        self._running: Future[None] | None = None
 
-    def of(self, *tables: LakeTable) -> None:
+    def do(self, work: Callable[[], None]) -> None:
         if self._running is None or self._running.done():
             self._met()
-            self._running = self._thread.submit(
-                lambda: [compact_small(each) for each in tables if each.exists]
-            )
+            self._running = self._thread.submit(work)
 
     def end(self) -> None:
         self._thread.shutdown()
         self._met()
 
     def _met(self) -> None:
-        """Files that stay small cost time; they are no reason to stop."""
-        if self._running is None:
-            return
-        if trouble := self._running.exception():
-            log.warning("small files were not put together: %s", trouble)
+        """Its troubles cost time or a report; they are no reason to stop."""
+        if self._running is not None and (trouble := self._running.exception()):
+            log.warning("%s: %s", self._name, trouble)
         self._running = None
 
 
-def follow(table: SourceTable, settings: Settings, stop: threading.Event, told: Heeds) -> None:
+def _tidy(*tables: LakeTable) -> None:
+    for table in tables:
+        if table.exists:
+            compact_small(table)
+
+
+def follow(table: SourceTable, settings: Settings, stop: threading.Event, told: Told) -> None:
     """Load the table again and again until `stop`."""
     soon = settings.model_copy(update={"kafka_patience": PATIENCE, "http_retries": RETRIES})
     connector = _Interruptible(connector_for(table, soon), stop)
     every = settings.stream_commit_every.total_seconds()
-    lake, tidying = lake_of(settings), _Tidying()
+    lake, tidying, telling = lake_of(settings), _Beside("tidying"), _Beside("telling")
     held: LakeTable | None = None
     pause = FIRST_PAUSE
     try:
@@ -125,10 +130,12 @@ def follow(table: SourceTable, settings: Settings, stop: threading.Event, told: 
                 held, pause = None, min(2 * pause, LONGEST_PAUSE)
                 continue
             held, pause = loaded.held, FIRST_PAUSE
-            told.heed(loaded)
+            if told.heed(loaded):
+                telling.do(told.tell)
             if loaded.receipt.landed or loaded.receipt.quarantined:
-                tidying.of(loaded.held, lake.quarantine(table))
+                tidying.do(partial(_tidy, loaded.held, lake.quarantine(table)))
             stop.wait(max(0.0, every - (time.monotonic() - began)))
     finally:
         tidying.end()
+        telling.end()
         told.tell()

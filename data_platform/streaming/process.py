@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.declarations import SourceTable, Stream
+from data_platform.described import bronze_key
 from data_platform.settings import Settings
 from data_platform.streaming.following import follow
 from data_platform.streaming.reports import Reports
@@ -24,6 +25,9 @@ def stream(tables: Sequence[SourceTable], settings: Settings, instance: dg.Dagst
             )
     stop = threading.Event()
     _stop_by_signal(stop)
+    for table in tables:
+        # Dagster makes its storage ready when it is first asked, which takes seconds that no load should wait for.
+        instance.get_latest_materialization_event(bronze_key(table))
     troubles: list[Exception] = []
     every = settings.stream_report_every.total_seconds()
 

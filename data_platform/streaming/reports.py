@@ -1,6 +1,7 @@
 """What Dagster is told of a table that is loaded outside of its runs: a materialization a minute, with its checks."""
 
 import logging
+import threading
 import time
 from dataclasses import fields, replace
 
@@ -28,20 +29,23 @@ class Reports:
         self._every = every
         self._told_at = -QUIET_EVERY
         self._untold: Loaded | None = None
+        self._taking = threading.Lock()
 
-    def heed(self, loaded: Loaded) -> None:
-        before = self._untold
-        self._untold = replace(loaded, receipt=_sum(before.receipt, loaded.receipt)) if before else loaded
-        receipt = self._untold.receipt
+    def heed(self, loaded: Loaded) -> bool:
+        """Take a load in; whether it is time to tell."""
+        with self._taking:
+            before = self._untold
+            self._untold = replace(loaded, receipt=_sum(before.receipt, loaded.receipt)) if before else loaded
+            receipt = self._untold.receipt
         due = self._every if receipt.landed or receipt.quarantined else QUIET_EVERY
-        if time.monotonic() - self._told_at >= due:
-            self.tell()
+        return time.monotonic() - self._told_at >= due
 
     def tell(self) -> None:
         """The table goes on where Dagster's own storage can't be written."""
-        if self._untold is None:
+        with self._taking:
+            loaded, self._untold = self._untold, None
+        if loaded is None:
             return
-        loaded, self._untold = self._untold, None
         self._told_at = time.monotonic()
         key = bronze_key(self._table)
         try:
