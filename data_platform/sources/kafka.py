@@ -10,10 +10,8 @@ from data_platform.declarations import (
     ERROR,
     INTEGER,
     JSON,
-    LIST,
     ON_CHANGE,
     STRING,
-    STRUCT,
     TIMESTAMP,
     Column,
     Concealed,
@@ -161,17 +159,7 @@ ORDER_EVENTS = SourceTable(
         EVENT_TIME,
         Column("order_id", STRING, rule=not_null()),
         Column("customer_id", STRING, personal=Personal.CUSTOMER, rule=not_null()),
-        Column(
-            "items",
-            LIST(
-                STRUCT(
-                    Column("product_id", STRING),
-                    Column("quantity", INTEGER),
-                    Column("unit_price", MONEY, sensitive=True),
-                )
-            ),
-            sensitive=True,
-        ),
+        Column("items", JSON, sensitive=True, description="Products, their numbers and what one costs."),
         Column("amount", MONEY, sensitive=True, rule=at_least(0.01)),
         CURRENCY,
         Column("payment_method", STRING, rule=one_of("card", "transfer", "wallet", "invoice")),
