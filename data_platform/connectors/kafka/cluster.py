@@ -122,10 +122,10 @@ class Cluster:
         except (KafkaException, TimeoutError) as error:
             log.info("the progress of %s could not be reported to its group: %s", topic, _words(error))
 
-    def refuse_lasting(self, error: KafkaError | None = None) -> None:
-        """Raise what waiting does not mend: of an error, or of what the clients met lately."""
+    def refuse_lasting(self, error: KafkaError | None = None, topic: str = "") -> None:
+        """Raise what waiting does not mend: of an error about a topic, or of what the clients met lately."""
         for met in (error, self._trouble):
-            if met is not None and (lasting := self._lasting(met)):
+            if met is not None and (lasting := self._lasting(met, topic)):
                 raise lasting
 
     def gave_up(self, waited: float) -> SourceError:
@@ -135,7 +135,7 @@ class Cluster:
             "See that the brokers are up, and KAFKA_SECURITY_PROTOCOL theirs, then run again; the position stands"
         )
 
-    def _lasting(self, error: KafkaError) -> SourceError | None:
+    def _lasting(self, error: KafkaError, topic: str) -> SourceError | None:
         if (
             error.code() == KafkaError._AUTHENTICATION
             or error.code() == KafkaError.SASL_AUTHENTICATION_FAILED
@@ -151,12 +151,12 @@ class Cluster:
             )
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return SourceError(
-                f"Kafka at {self.name} has no such topic (or this user may not know of it); see what the table "
+                f"Kafka at {self.name} has no topic {topic} (or this user may not know of it); see what the table "
                 "declares that it reads, and the topics that KAFKA_USERNAME may describe"
             )
         if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
             return SourceError(
-                f"Kafka at {self.name} does not let KAFKA_USERNAME read the topic; allow it to read and describe it"
+                f"Kafka at {self.name} does not let KAFKA_USERNAME read {topic}; allow it to read and describe it"
             )
         return None
 
@@ -177,11 +177,15 @@ class Cluster:
         while True:
             self._trouble = None
             answers = ask(self._admin)
+            told: dict[Any, Any] = {}
             try:
-                return {thing: self._awaited(future, started) for thing, future in answers.items()}
+                for thing, future in answers.items():
+                    told[thing] = self._awaited(future, started)
+                return told
             except KafkaException as refused:
                 error = refused.args[0]
-                self.refuse_lasting(error)
+                about = next(thing for thing in answers if thing not in told)
+                self.refuse_lasting(error, getattr(about, "topic", str(about)))
                 if error.code() not in PASSING:
                     raise SourceError(
                         f"Kafka at {self.name} refused a question: {error.str()}. See whether it is well, then run "

@@ -170,7 +170,7 @@ class Reading:
         elif error.code() in _GONE:
             raise ReadAgain(f"{self.topic} is not as it was when its ends were asked ({error.name()})")
         elif error.code() not in PASSING:
-            self.cluster.refuse_lasting(error)
+            self.cluster.refuse_lasting(error, self.topic)
             raise SourceError(
                 f"Kafka at {self.cluster.name} broke off the read of {self.topic}: {error.str()}. See whether it is "
                 "well, then run again; the position stands"
