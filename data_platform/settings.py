@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     aws_session_token: SecretStr | None = None
     aws_region: str | None = None
 
+    # What the names of the Glue databases begin with in which the lake's tables are registered; unset, none is.
+    glue_database: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
+
     salesforce_login_url: str | None = None
     salesforce_client_id: str | None = None
     salesforce_client_secret: SecretStr | None = None

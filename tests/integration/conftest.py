@@ -1,9 +1,15 @@
-"""A Salesforce of its own for each test that asks for one, and a bronze to load it into."""
+"""A Salesforce of its own for each test that asks for one, a bronze to load it into, and AWS by moto's server."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from data_platform.connectors.base import Offer, Part, ReadAgain
 from data_platform.connectors.salesforce import Salesforce
@@ -116,3 +122,24 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data_platform.connectors.http.FIRST_WAIT", 0.01)
     monkeypatch.setattr("data_platform.connectors.salesforce.quota.FIRST_LOOK", 0.05)
     monkeypatch.setattr("data_platform.connectors.salesforce.bulk.FIRST_LOOK", 0.01)
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """A process of its own: some of delta-rs waits for S3 while it holds Python's lock.
+
+    Each refused connection is tried again for as long as the process lives.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            session = requests.Session()
+            patient = Retry(total=300, backoff_factor=0.05, backoff_max=0.2)
+            session.mount("http://", HTTPAdapter(max_retries=patient))
+            session.get(f"{url}/moto-api/data.json", timeout=30).raise_for_status()
+            yield url
+        finally:
+            server.kill()

@@ -4,19 +4,12 @@ moto's server takes conditional puts, on which delta-rs' commits rest. Silver on
 is not among the jars of a local set-up.
 """
 
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import boto3
 import pyarrow as pa
 import pytest
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from data_platform.bronze.load import bronze_table, load
 from data_platform.connectors.base import Batch, Offer, Part
@@ -36,35 +29,12 @@ SCHEMA = pa.schema([("Id", pa.string()), ("Email", pa.string()), ("_batch", pa.i
 SECRET = "a-secret-of-s3"
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """A process of its own: some of delta-rs waits for S3 while it holds Python's lock."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            wait_until_it_answers(url, server)
-            yield url
-        finally:
-            server.kill()
-
-
-def wait_until_it_answers(url: str, server: subprocess.Popen) -> None:
-    """Each refused connection is tried again for as long as the process lives."""
-    session = requests.Session()
-    session.mount("http://", HTTPAdapter(max_retries=Retry(total=300, backoff_factor=0.05, backoff_max=0.2)))
-    assert server.poll() is None
-    session.get(f"{url}/moto-api/data.json", timeout=30).raise_for_status()
-
-
 @pytest.fixture
-def settings(s3, request) -> Settings:
+def settings(s3_url, request) -> Settings:
     bucket = request.node.name.split("[")[0].replace("_", "-")[:60].strip("-")
     known = {"aws_access_key_id": "somebody", "aws_secret_access_key": SECRET}
-    boto3.client("s3", endpoint_url=s3, region_name="us-east-1", **known).create_bucket(Bucket=bucket)
-    place = {"lake_uri": f"s3://{bucket}/lake/", "aws_endpoint_url": s3, "aws_region": "us-east-1"}
+    boto3.client("s3", endpoint_url=s3_url, region_name="us-east-1", **known).create_bucket(Bucket=bucket)
+    place = {"lake_uri": f"s3://{bucket}/lake/", "aws_endpoint_url": s3_url, "aws_region": "us-east-1"}
     return Settings(_env_file=None, **place, **known)
 
 

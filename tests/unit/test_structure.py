@@ -28,7 +28,17 @@ BELOW = {
     # What is served to other databases is read from the lake.
     "gold": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
     "checks": DECLARED | {"settings", "described", "lake"},
-    "automation": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws", "connectors.kafka"},
+    "governance": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
+    "automation": DECLARED
+    | {
+        "settings",
+        "described",
+        "lake",
+        "sources",
+        "connectors.aws",
+        "connectors.kafka",
+        "governance",
+    },
     # They run in AWS, with nothing of ours beside them.
     "lambdas": set(),
 }

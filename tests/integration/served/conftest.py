@@ -14,10 +14,7 @@ from uuid import uuid4
 import boto3
 import pyarrow as pa
 import pytest
-import requests
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from data_platform.gold.served import Loaded, serve, target_for
 from data_platform.gold.serving.declared import Served
@@ -152,23 +149,6 @@ class Loading:
 def served_postgres() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            session = requests.Session()
-            patient = Retry(total=300, backoff_factor=0.05, backoff_max=0.2)
-            session.mount("http://", HTTPAdapter(max_retries=patient))
-            session.get(f"{url}/moto-api/data.json", timeout=30).raise_for_status()
-            yield url
-        finally:
-            server.kill()
 
 
 @pytest.fixture(scope="session")
