@@ -3,8 +3,10 @@
 from data_platform.declarations import SourceTable, catalogue
 from data_platform.sources import (
     clevertap,
+    dynamodb,
     facebook,
     google,
+    kafka,
     mysql,
     postgres,
     rest_api,
@@ -21,6 +23,8 @@ TABLES: tuple[SourceTable, ...] = catalogue(
     facebook.TABLES,
     google.TABLES,
     clevertap.TABLES,
+    kafka.TABLES,
+    dynamodb.TABLES,
 )
 
 
