@@ -31,7 +31,7 @@ def build(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[
             *(silver_checks(table, settings) for table in TABLES),
-            *(joined_checks(table.name, table.key, table.columns, settings) for table in JOINED),
+            *(joined_checks(table.name, table.key, table.columns, table.rules, settings) for table in JOINED),
             freshness_checks(TABLES),
         ],
         jobs=[whole_chain(), maintenance_job(settings, {table.name: table.key for table in JOINED})],

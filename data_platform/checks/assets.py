@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from data_platform.checks.scores import Quality, quality_of, repeated_keys, unfilled
+from data_platform.checks.scores import Quality, breaking, quality_of, repeated_keys, unfilled
 from data_platform.declarations import Column, Rule, Severity, SourceTable
 from data_platform.described import bronze_key, silver_key
 from data_platform.lake.places import lake_of
@@ -34,9 +34,9 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
 
 
 def joined_checks(
-    name: str, key: Sequence[str], columns: Sequence[Column], settings: Settings
+    name: str, key: Sequence[str], columns: Sequence[Column], rules: Sequence[Rule], settings: Settings
 ) -> dg.AssetChecksDefinition:
-    """What a table that is made of others promises: one row per key, and a value where its columns say so."""
+    """What a table that is made of others promises: one row per key, a value where its columns say so, its rules."""
     asset = dg.AssetKey(["silver", name])
     required = [column.name for column in columns if column.required]
 
@@ -52,6 +52,16 @@ def joined_checks(
                 blocking=True,
                 description=f"Each live row says {', '.join(required)}.",
             ),
+            *(
+                dg.AssetCheckSpec(
+                    rule.name,
+                    asset=asset,
+                    blocking=rule.severity is Severity.ERROR,
+                    description=f"Each live row {rule.says}.",
+                    metadata={"dimension": rule.dimension.value, "severity": rule.severity.value},
+                )
+                for rule in rules
+            ),
         ],
         can_subset=True,
     )
@@ -62,12 +72,16 @@ def joined_checks(
         counts = {
             "key_unique": repeated_keys(table, key),
             "required_columns_filled": unfilled(table, required),
+            **{rule.name: breaking(table, rule) for rule in rules},
         }
+        allowed = {rule.name: rule.allowed * table.rows for rule in rules}
+        severities = {rule.name: dg.AssetCheckSeverity[rule.severity.name] for rule in rules}
         for check in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(
                 asset_key=asset,
                 check_name=check.name,
-                passed=counts[check.name] == 0,
+                passed=counts[check.name] <= allowed.get(check.name, 0),
+                severity=severities.get(check.name, dg.AssetCheckSeverity.ERROR),
                 metadata={"rows_that_break_it": counts[check.name], "rows": table.rows},
             )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from data_platform.declarations import Dimension, Severity, SourceTable
+from data_platform.declarations import NAMED_COLUMN, Dimension, Rule, Severity, SourceTable
 from data_platform.lake.tables import Lake, LakeTable
 
 
@@ -73,6 +73,14 @@ def unfilled(held: LakeTable, columns: Sequence[str]) -> int:
     """The live rows that lack a value in one of the columns."""
     lacks = " or ".join(f'"{name}" is null' for name in columns)
     return _count(held, f"select count(*) as n from held where not is_deleted and ({lacks})")
+
+
+def breaking(held: LakeTable, rule: Rule) -> int:
+    """The live rows that break a rule which no step has judged; its condition has to be plain SQL."""
+    condition = NAMED_COLUMN.sub(r'"\1"', rule.condition)
+    return _count(
+        held, f"select count(*) as n from held where not is_deleted and not coalesce(({condition}), true)"
+    )
 
 
 def _count(held: LakeTable, sql: str) -> int:

@@ -37,14 +37,19 @@ def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
 
 
 def create(
-    spark: "SparkSession", table: LakeTable, rows: "DataFrame", note: Note, stats: Sequence[str]
+    spark: "SparkSession",
+    table: LakeTable,
+    rows: "DataFrame",
+    note: Note,
+    stats: Sequence[str],
+    partitions: Sequence[str] = (),
 ) -> None:
     """The table's first commit: all of the rows. Only `stats` columns get statistics, see `LakeTable.create`."""
     writer = (
         rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
     )
     with commit_says(spark, APP_ID, 1, replace(note, batch=1).to_json()), _explained(table):
-        writer.save(table.uri)
+        writer.partitionBy(*partitions).save(table.uri)
     _confirm(table, note)
 
 

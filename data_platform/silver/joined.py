@@ -6,13 +6,13 @@ keys that no longer come out are marked deleted. The position is the batch of ea
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from data_platform.declarations import Column, SourceTable
+from data_platform.declarations import Column, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
 from data_platform.lake.tables import Lake, LakeTable, Note
@@ -33,7 +33,11 @@ class Joined:
     """A silver table with a row per `key`, made of other silver tables.
 
     `made` gives its rows from the inputs' live rows. `touched` gives the keys that may come out differently: from the
-    rows of each input that changed (deleted ones too, none where it did not), and from the inputs' live rows.
+    rows of each input that changed (deleted ones too, none where it did not), and from the live rows of the inputs and
+    of the table itself as it stands.
+
+    `belonging` says of an input which of the key's columns it has, under the same names: rows of it that belong to no
+    touched key are not looked at. `rules` are counted by checks over the live rows; they keep none out.
     """
 
     name: str
@@ -44,6 +48,9 @@ class Joined:
     columns: tuple[Column, ...]
     made: Callable[[Inputs], DataFrame]
     touched: Callable[[Inputs, Inputs], DataFrame]
+    belonging: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partitioned_by: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     @property
     def types(self) -> dict[str, str]:
@@ -80,8 +87,10 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     if not silver.exists:
         return _first(spark, table, silver, live, position)
     since = {name: rows.where(F.col("_batch") > reached(silver, held[name])) for name, rows in whole.items()}
-    keys = table.touched(since, live).select(*table.key).distinct().localCheckpoint()
-    fresh = _shaped(table, table.made(live).join(F.broadcast(keys), list(table.key), "left_semi"))
+    standing = {table.name: read(spark, silver).where(~F.col("is_deleted"))}
+    keys = table.touched(since, live | standing).select(*table.key).distinct().localCheckpoint()
+    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in live.items()}
+    fresh = _shaped(table, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi"))
     gone = keys.join(fresh, list(table.key), "left_anti")
     rows = (
         fresh.withColumn("is_deleted", F.lit(False))
@@ -94,6 +103,13 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     return _refined(silver, counts)
 
 
+def _concerned(rows: DataFrame, keys: DataFrame, belonging: tuple[str, ...] | None) -> DataFrame:
+    """The rows of an input from which touched keys are made; all, where nothing is said of it."""
+    if not belonging:
+        return rows
+    return rows.join(F.broadcast(keys.select(*belonging).distinct()), list(belonging), "left_semi")
+
+
 def _first(
     spark: "SparkSession", table: Joined, silver: LakeTable, live: Inputs, position: Mapping[str, int]
 ) -> Refined:
@@ -104,7 +120,7 @@ def _first(
         .localCheckpoint()
     )
     counts = _counts(rows)
-    create(spark, silver, rows, Note(position, counts), (*table.key, "_batch"))
+    create(spark, silver, rows, Note(position, counts), (*table.key, "_batch"), table.partitioned_by)
     return _refined(silver, counts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from data_platform.declarations import SourceTable
-from data_platform.sources.dynamodb import CAMPAIGN_INFO, USER_CAMPAIGN
+from data_platform.sources.dynamodb import USER_CAMPAIGN
 from sandbox.dynamodb.server import DynamoDBServer
 from sandbox.dynamodb.streams import ShardedStreams
 from sandbox.dynamodb.tables import CampaignTables
