@@ -3,7 +3,9 @@
 import dagster as dg
 
 from data_platform.automation.conditions import on_change
+from data_platform.automation.glue import glue_schedule, glue_sensor
 from data_platform.automation.jobs import change_sensor, interval_schedules, whole_chain
+from data_platform.automation.kafka import kafka_sensor
 from data_platform.automation.landing import landing_sensor
 from data_platform.automation.maintenance import maintenance_job, maintenance_schedule
 from data_platform.bronze.assets import bronze_asset
@@ -12,6 +14,9 @@ from data_platform.checks.assets import freshness_checks, joined_checks, silver_
 from data_platform.declarations import Window
 from data_platform.gold.assets import gold_assets
 from data_platform.gold.served import served_assets
+from data_platform.governance.assets import glue_asset, glue_checks
+from data_platform.governance.catalogued import Catalogued, catalogued
+from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 from data_platform.silver.assets import joined_asset, silver_asset
 from data_platform.silver.catalogue import JOINED
@@ -19,6 +24,10 @@ from data_platform.sources.catalogue import TABLES
 
 
 def build(settings: Settings) -> dg.Definitions:
+    return dg.Definitions.merge(_platform(settings), _glue(settings))
+
+
+def _platform(settings: Settings) -> dg.Definitions:
     condition = on_change()
     return dg.Definitions(
         assets=[
@@ -36,9 +45,29 @@ def build(settings: Settings) -> dg.Definitions:
         ],
         jobs=[whole_chain(), maintenance_job(settings, {table.name: table.key for table in JOINED})],
         schedules=[*interval_schedules(TABLES), maintenance_schedule()],
-        sensors=[change_sensor(), *([woken] if (woken := landing_sensor(TABLES, settings)) else [])],
+        sensors=[
+            change_sensor(),
+            kafka_sensor(TABLES, settings),
+            *([woken] if (woken := landing_sensor(TABLES, settings)) else []),
+        ],
         # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.
         executor=dg.in_process_executor,
+    )
+
+
+def _glue(settings: Settings) -> dg.Definitions:
+    if not settings.glue_database:
+        return dg.Definitions()
+
+    def tables() -> list[Catalogued]:
+        return catalogued(TABLES, JOINED, lake_of(settings))
+
+    checks = glue_checks(tables, settings)
+    return dg.Definitions(
+        assets=[glue_asset(tables, settings)],
+        asset_checks=[checks],
+        schedules=[glue_schedule(checks)],
+        sensors=[glue_sensor(tables, settings)],
     )
 
 

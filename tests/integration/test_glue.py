@@ -12,6 +12,8 @@ from deltalake import Schema
 from data_platform.automation.glue import glue_schedule, glue_sensor
 from data_platform.bronze.load import REJECTED_SCHEMA, bronze_table
 from data_platform.connectors.base import CredentialsRefused, SourceError
+from data_platform.definitions import build
+from data_platform.described import bronze_key, silver_key
 from data_platform.governance.assets import CHECK, GLUE_CATALOGUE, glue_asset, glue_checks
 from data_platform.governance.catalogued import Catalogued, catalogued
 from data_platform.governance.glue import GlueCatalogue, hive_type
@@ -19,6 +21,8 @@ from data_platform.lake.places import lake_of
 from data_platform.lake.schema import LANDED_ON
 from data_platform.settings import Settings
 from data_platform.silver.ad_performance import AD_PERFORMANCE
+from data_platform.silver.catalogue import JOINED
+from data_platform.sources.catalogue import TABLES
 from data_platform.sources.postgres import PAYMENTS
 from data_platform.sources.salesforce import LEADS
 
@@ -291,6 +295,19 @@ def test_a_run_s_tables_are_registered_when_it_has_ended(settings, glue):
         for table in glue.get_tables(DatabaseName=f"{settings.glue_database}_bronze")["TableList"]
     ]
     assert names == ["postgres_payments"]
+
+
+def test_it_is_among_the_definitions_where_the_setting_is_set_and_only_there(settings):
+    with_it = build(settings).get_repository_def()
+    without = build(settings.model_copy(update={"glue_database": None})).get_repository_def()
+    for repository, is_there in ((with_it, True), (without, False)):
+        assert (GLUE_CATALOGUE in repository.asset_graph.get_all_asset_keys()) is is_there
+        assert ("written_tables_to_glue" in {each.name for each in repository.sensor_defs}) is is_there
+    checked = {each.asset_key for each in with_it.asset_graph.asset_check_keys if each.name == CHECK}
+    assert checked == {
+        *(key(table) for table in TABLES for key in (bronze_key, silver_key)),
+        *(dg.AssetKey(["silver", table.name]) for table in JOINED),
+    }
 
 
 def test_a_lake_in_a_folder_can_t_be_in_glue(tmp_path):

@@ -197,6 +197,22 @@ def test_what_is_committed_while_rows_are_copied_is_there_as_well(events, met_by
     assert (held.batch, held.position, len(live_files(held))) == (6, {"reached": 5}, 3)
 
 
+def test_killed_before_its_commit_it_leaves_the_table_as_it_was(events, met_by, monkeypatch):
+    appender = Appender(events)
+    for number in range(4):
+        land(appender, number)
+    version = events.fresh().version
+    # A process that is killed removes nothing that it wrote.
+    monkeypatch.setattr(compaction.Folder, "discard", lambda *_: None)
+    met_by(lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        compact_small(events.fresh(), 4)
+    assert (events.fresh().version, landed(events)) == (version, [0, 1, 2, 3])
+    monkeypatch.undo()
+    assert compact_small(events.fresh(), 4).files_after == 1
+    assert landed(events) == [0, 1, 2, 3]
+
+
 def test_where_others_never_leave_a_gap_the_files_stay_and_no_row_is_lost(events, monkeypatch):
     appender = Appender(events)
     for number in range(4):

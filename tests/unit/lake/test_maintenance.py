@@ -1,12 +1,15 @@
 """Maintenance makes tables fast and changes nothing that they say: rows, batches and position stay."""
 
 import json
+import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from data_platform.lake import maintenance
 from data_platform.lake.append import Appender
 from data_platform.lake.maintenance import Tended, tend
 from data_platform.lake.tables import Note
@@ -45,6 +48,23 @@ def test_what_was_replaced_is_kept_for_readers_and_removed_in_time(people):
     assert len(list(Path(people.uri).glob("*.parquet"))) == 1
     held = people.fresh()
     assert (held.rows, held.batch, dict(held.position)) == (10, 5, {"reached": 5})
+
+
+def test_what_a_killed_load_left_is_removed_in_time_and_what_is_being_written_is_not(people):
+    left, written = Path(people.uri, "part-left.parquet"), Path(people.uri, "part-written.parquet")
+    left.write_bytes(b"half a file")
+    written.write_bytes(b"half a file")
+    eight_days_ago = time.time() - 8 * 86_400
+    os.utime(left, (eight_days_ago, eight_days_ago))
+    assert tend(people).deleted == 1
+    assert (left.exists(), written.exists(), people.fresh().rows) == (False, True, 10)
+
+
+def test_files_that_are_large_enough_are_left_as_they_are(people, monkeypatch):
+    sizes = [file.stat().st_size for file in Path(people.uri).glob("*.parquet")]
+    monkeypatch.setattr(maintenance, "JOINED_BYTES", 2 * max(sizes))
+    assert tend(people).files_after == 3
+    assert len(all_rows(people)) == 10
 
 
 def test_the_position_is_found_after_a_checkpoint_without_the_commits_before_it(people):
