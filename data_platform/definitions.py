@@ -3,6 +3,7 @@
 import dagster as dg
 
 from data_platform.automation.conditions import on_change
+from data_platform.automation.dynamodb import dynamodb_sensor
 from data_platform.automation.glue import glue_schedule, glue_sensor
 from data_platform.automation.jobs import change_sensor, interval_schedules, whole_chain
 from data_platform.automation.kafka import kafka_sensor
@@ -48,6 +49,7 @@ def _platform(settings: Settings) -> dg.Definitions:
         sensors=[
             change_sensor(),
             kafka_sensor(TABLES, settings),
+            dynamodb_sensor(TABLES, {table.name: table.inputs for table in JOINED}, settings),
             *([woken] if (woken := landing_sensor(TABLES, settings)) else []),
         ],
         # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.

@@ -10,8 +10,8 @@ from data_platform.described import ON_REQUEST, bronze_key
 
 WHOLE_CHAIN = "whole_chain"
 
-# Past the hour, so that a vendor's own hourly jobs are done.
-_CRON = {Every.HOURLY: "5 * * * *", Every.DAILY: "15 3 * * *"}
+# Past the hour, so that a vendor's own hourly jobs are done. What is loaded on change is swept, for what no sensor saw.
+_CRON = {Every.HOURLY: "5 * * * *", Every.DAILY: "15 3 * * *", Every.ON_CHANGE: "35 * * * *"}
 
 
 def whole_chain() -> UnresolvedAssetJobDefinition:

@@ -36,6 +36,7 @@ BELOW = {
         "lake",
         "sources",
         "connectors.aws",
+        "connectors.dynamodb",
         "connectors.kafka",
         "governance",
     },
