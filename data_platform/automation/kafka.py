@@ -18,6 +18,7 @@ from data_platform.connectors.kafka.position import Reached
 from data_platform.declarations import Lag, SourceTable, Stream
 from data_platform.described import bronze_key
 from data_platform.lake.places import lake_of
+from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 
 KAFKA_SENSOR = "kafka_sensor"
@@ -47,6 +48,7 @@ class _Lagging:
     """A table that may have to be loaded: from which position, and why (empty: it need not)."""
 
     position: str
+    version: str
     why: str
     says: str
 
@@ -90,7 +92,8 @@ def _tick(
             )
         else:
             again = before.times if before and before.position == lagging.position else 0
-            key = f"{table.silver_name}:{lagging.position}:{again}:{time.time_ns()}"
+            # A tick that died asks by the same key again; the same position at another time has another version.
+            key = f"{table.silver_name}:{lagging.version}:{again}"
             asked[table.name] = _Asked(key, lagging.position, again + 1, time.time())
             requests.append(dg.RunRequest(run_key=key, asset_selection=[bronze_key(table)]))
             context.log.info("%s: %s", table.silver_name, lagging.why)
@@ -116,22 +119,19 @@ def _lags(followed: Mapping[SourceTable, Lag], settings: Settings) -> dict[Sourc
         since |= cluster.sent_since(alike, time.time() - age.total_seconds())
     lake = lake_of(settings)
     return {
-        table: _lag(lag, topics[table.reads], lake.bronze(table).position, ends, since)
+        table: _lag(lag, topics[table.reads], lake.bronze(table), ends, since)
         for table, lag in followed.items()
     }
 
 
 def _lag(
-    lag: Lag,
-    topic: Topic,
-    position: Mapping[str, object] | None,
-    ends: Mapping[Place, int],
-    since: Mapping[Place, int],
+    lag: Lag, topic: Topic, held: LakeTable, ends: Mapping[Place, int], since: Mapping[Place, int]
 ) -> _Lagging:
-    known = sha256(json.dumps(position, sort_keys=True).encode()).hexdigest()[:16]
-    before = Reached.of(position) if position else Reached(topic.id, 1)
+    known = sha256(json.dumps(held.position, sort_keys=True).encode()).hexdigest()[:16]
+    version = _version(held)
+    before = Reached.of(held.position) if held.position else Reached(topic.id, 1)
     if before.topic_id != topic.id:
-        return _Lagging(known, f"{topic.name} was deleted and made again", "")
+        return _Lagging(known, version, f"{topic.name} was deleted and made again", "")
     waiting, is_old = 0, False
     for part in topic.partitions:
         reached, end = before.offsets.get(part, 0), ends[topic.name, part]
@@ -141,7 +141,14 @@ def _lag(
         is_old |= end > reached and (newer < 0 or newer > reached)
     says = f"{waiting:,} messages wait"
     if waiting >= lag.changes:
-        return _Lagging(known, f"{says}, and {lag.changes:,} are enough", says)
+        return _Lagging(known, version, f"{says}, and {lag.changes:,} are enough", says)
     if is_old:
-        return _Lagging(known, f"{says}, some for more than {lag.age}", says)
-    return _Lagging(known, "", says)
+        return _Lagging(known, version, f"{says}, some for more than {lag.age}", says)
+    return _Lagging(known, version, "", says)
+
+
+def _version(held: LakeTable) -> str:
+    """Which state of which table; one that is not there yet may have been there before, under the same name."""
+    if held.delta is None:
+        return f"none at {time.time_ns()}"
+    return f"{held.delta.metadata().id}:{held.version}"

@@ -190,6 +190,7 @@ def _page(bodies: Sequence[bytes]) -> bytes:
 def _why_no_object(pages: JsonPages, body: bytes) -> str | None:
     try:
         body.decode()
+        _WHOLE.decode(body)
         _OBJECT.decode(body)
         pages.read(_page([body]))
     except UnicodeDecodeError:
