@@ -1,4 +1,4 @@
-"""The orders that the database benchmarks move: the same eight columns, one of each common type, in two databases.
+"""What the benchmarks move: orders of eight columns, one of each common type, in two databases; events in two topics.
 
 They are declared as any table is, and not in the catalogue: no company has them.
 """
@@ -9,14 +9,18 @@ from data_platform.declarations import (
     BOOLEAN,
     DATE,
     DECIMAL,
+    DOUBLE,
     HOURLY,
     INTEGER,
     JSON,
+    ON_CHANGE,
     STRING,
     TIMESTAMP,
     Column,
     Incremental,
+    Lag,
     Load,
+    Messages,
     SourceTable,
     Stream,
     years,
@@ -53,7 +57,43 @@ def orders(system: str, reads: str, load: Load) -> SourceTable:
 POSTGRES_ORDERS = orders("postgres", "public.orders", Stream(order="lsn"))
 MYSQL_ORDERS = orders("mysql", "app.orders", Incremental(cursor="updated_at", overlap=timedelta(minutes=15)))
 
-TABLES = {f"{table.system}.{table.name}": table for table in (POSTGRES_ORDERS, MYSQL_ORDERS)}
+
+def events(name: str) -> SourceTable:
+    return SourceTable(
+        system="kafka",
+        name=name,
+        reads=name,
+        description="What visitors do.",
+        key=("event_id",),
+        load=Stream("offset", Messages(key="event_id"), Lag(1_000, timedelta(minutes=1))),
+        every=ON_CHANGE,
+        owner="team:platform",
+        keep_for=years(1),
+        columns=(
+            Column("event_id", STRING, required=True),
+            Column("user_id", STRING),
+            Column("event_type", STRING),
+            Column("session_id", STRING),
+            Column("page_url", STRING),
+            Column("country", STRING),
+            Column("amount", DECIMAL(18, 2)),
+            Column("quantity", INTEGER),
+            Column("score", DOUBLE),
+            Column("is_bot", BOOLEAN),
+            Column("event_time", TIMESTAMP),
+        ),
+    )
+
+
+JSON_EVENTS, AVRO_EVENTS = events("json_events"), events("avro_events")
+
+
+JSON_EVENTS, AVRO_EVENTS = events("json_events"), events("avro_events")
+
+TABLES = {
+    f"{table.system}.{table.name}": table
+    for table in (POSTGRES_ORDERS, MYSQL_ORDERS, JSON_EVENTS, AVRO_EVENTS)
+}
 
 
 def table_named(name: str) -> SourceTable:

@@ -264,6 +264,7 @@ def main(wanted: str) -> None:
         dbt_manifest()
         if wanted == "bench":
             python_packages(BENCH_ENVIRONMENT, CHECKOUT / "benchmarks" / "requirements.lock")
+            artifacts(CHECKOUT / "benchmarks" / "pom.xml", TOOLS / "spark-kafka", "Spark's reader of Kafka")
 
 
 if __name__ == "__main__":
