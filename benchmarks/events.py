@@ -33,7 +33,7 @@ FIRST_SECOND = 1_767_225_600  # 2026-01-01, as seconds since 1970
 # Filled up with a long address, so that each is of the same size.
 EVENT = (
     '{{"event_id":"e-{0:012d}","user_id":"u-{1:06d}","event_type":"product_view","session_id":"s-{2:08d}",'
-    '"page_url":"https://shop.example/products/{0:041d}","country":"DE","amount":{3}.25,"quantity":{4},'
+    '"page_url":"https://shop.example/products/{0:036d}","country":"DE","amount":{3}.25,"quantity":{4},'
     '"score":{4}.125,"is_bot":{5},"event_time":"{6}.123Z"}}'
 )
 SCHEMA = {
@@ -143,7 +143,7 @@ def avro_values(server: KafkaServer, messages: int) -> Iterator[bytes]:
             "user_id": f"u-{number % 100_000:06d}",
             "event_type": "product_view",
             "session_id": f"s-{number // 20:08d}",
-            "page_url": f"https://shop.example/products/{number:041d}",
+            "page_url": f"https://shop.example/products/{number:036d}",
             "country": "DE",
             "amount": Decimal(number % 10_000 * 100 + 25).scaleb(-2),
             "quantity": number % 50,

@@ -55,8 +55,8 @@ BROKER = {
     "num.io.threads": "2",
     "log.cleaner.dedupe.buffer.size": "8388608",
     # Retention and compaction that a test asks for are seen soon.
-    "log.retention.check.interval.ms": "200",
-    "log.cleaner.backoff.ms": "200",
+    "log.retention.check.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "1000",
     "log.segment.delete.delay.ms": "0",
     # A message of 5 MB is one that some producer will send.
     "message.max.bytes": "20971520",
