@@ -8,13 +8,16 @@ from benchmarks import (
     capture,
     change_crm,
     definitions,
+    kafka_avro,
     kafka_continuous,
+    kafka_json,
     landing,
     mysql,
     postgres,
     quiet,
     salesforce_bulk,
     salesforce_rest,
+    small_files,
     snowflake,
 )
 from benchmarks.result import Result
@@ -29,8 +32,11 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "capture": capture.measure,
     "ads": ads.measure,
     "snowflake": snowflake.measure,
+    "kafka-json": kafka_json.measure,
+    "kafka-avro": kafka_avro.measure,
     "kafka-continuous": kafka_continuous.measure,
     "landing": landing.measure,
+    "small-files": small_files.measure,
     "definitions": definitions.measure,
 }
 

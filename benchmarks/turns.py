@@ -28,6 +28,7 @@ OWN_SETTINGS = (
     "DATABASE_",
     "DATA_PLATFORM_",
     "FACEBOOK_",
+    "GLUE_",
     "GOOGLE_",
     "HTTP_",
     "LAKE_",
