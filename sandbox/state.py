@@ -9,7 +9,17 @@ from typing import Any
 from data_platform.settings import home_folder
 
 # What is served beside Salesforce; systems.py serves it.
-SYSTEM_NAMES = ("postgres", "mysql", "snowflake", "facebook", "google", "clevertap", "landing", "kafka")
+SYSTEM_NAMES = (
+    "postgres",
+    "mysql",
+    "snowflake",
+    "facebook",
+    "google",
+    "clevertap",
+    "landing",
+    "kafka",
+    "dynamodb",
+)
 # What of the state says where the servers listen and how one logs in there.
 ADDRESSES = ("port", "authority", "credentials", "kept")
 

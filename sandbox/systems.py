@@ -17,6 +17,8 @@ from tempfile import mkdtemp
 
 from sandbox.children import free_port
 from sandbox.clevertap.server import CleverTapServer
+from sandbox.dynamodb.server import DynamoDBServer
+from sandbox.dynamodb.tables import CampaignTables
 from sandbox.facebook.server import FacebookServer
 from sandbox.google_ads.server import GoogleAdsServer
 from sandbox.kafka.server import KafkaServer
@@ -33,6 +35,7 @@ from sandbox.snowflake.server import SnowflakeServer
 from sandbox.snowflake.warehouse import RawData
 from sandbox.state import SYSTEM_NAMES
 from sandbox.world.ads import AdWorld
+from sandbox.world.campaigns import Campaigns
 from sandbox.world.company import HISTORY, World
 from sandbox.world.engagement import EngagementWorld
 from sandbox.world.events import Streams
@@ -227,7 +230,27 @@ def kafka(company: World, place: Place) -> Iterator[Served]:
         yield Served(server.address, settings, lambda: topics.publish_until(company.day))
 
 
+@contextmanager
+def dynamodb(company: World, place: Place) -> Iterator[Served]:
+    """The app's campaigns."""
+    memory = Memory(place.folder / "campaigns.pickle", company)
+    held = memory.recall(Campaigns)
+    if held is None:
+        shutil.rmtree(place.folder, ignore_errors=True)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    with DynamoDBServer(folder=place.folder, port=place.port) as server:
+        tables = CampaignTables(server, held or Campaigns(company))
+        if held is None:
+            tables.fill()
+        live_a_day = memory.of(tables.campaigns, tables.live_a_day)
+        yield Served(server.url, server.settings(), live_a_day)
+
+
 Opener = Callable[[World, Place], AbstractContextManager[Served]]
 SYSTEMS: Mapping[str, Opener] = dict(
-    zip(SYSTEM_NAMES, (postgres, mysql, snowflake, facebook, google, clevertap, landing, kafka), strict=True)
+    zip(
+        SYSTEM_NAMES,
+        (postgres, mysql, snowflake, facebook, google, clevertap, landing, kafka, dynamodb),
+        strict=True,
+    )
 )
