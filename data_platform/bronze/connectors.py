@@ -1,13 +1,15 @@
 """Which connector reads which system. Apart from the assets, so that a load by itself brings in no Dagster."""
 
 from data_platform.connectors.base import Connector
-from data_platform.connectors.concealed import concealing
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
 
 def connector_for(table: SourceTable, settings: Settings) -> Connector:
     """The connector that reads the table, made when a step runs and not before."""
+    # It brings in pandas, which is slow to import and which definitions do without.
+    from data_platform.connectors.concealed import concealing
+
     return concealing(table, _of_its_system(table, settings), settings)
 
 
