@@ -9,7 +9,10 @@ from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded, load
 from data_platform.declarations import SourceTable, Stream
 from data_platform.described import RETRIES, bronze_key, column_schema, failing_plainly, tags_of
+from data_platform.lake.compaction import compact_small
+from data_platform.lake.errors import LakeError
 from data_platform.lake.places import lake_of
+from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 
 
@@ -52,6 +55,8 @@ def bronze_asset(table: SourceTable, settings: Settings) -> dg.AssetsDefinition:
         with failing_plainly(f"bronze/{table.system}/{table.name} was not loaded"):
             loaded = load(table, connector_for(table, settings), lake_of(settings), settings.commit_rows)
         context.log.info("%s: %s", table.silver_name, loaded.receipt.says)
+        if isinstance(table.load, Stream):
+            _compact(loaded.held, context)
         for note in loaded.notes:
             context.log.warning("%s: %s", table.silver_name, note)
         return dg.MaterializeResult(
@@ -136,3 +141,14 @@ def metadata_of(loaded: Loaded) -> dict[str, Any]:
         "position": dg.MetadataValue.json(dict(loaded.position or {})),
         "notes": _listed(loaded.notes),
     }
+
+
+def _compact(held: LakeTable, context: dg.AssetExecutionContext) -> None:
+    """What can't be put together now waits for the next load: the rows have landed."""
+    try:
+        done = compact_small(held)
+    except LakeError as trouble:
+        context.log.warning("%s", trouble)
+        return
+    if done.rows:
+        context.log.info("%s: %d files became %d", held.name, done.files_before, done.files_after)

@@ -107,7 +107,17 @@ def _gathered(files: Sequence[Live], at_files: int) -> list[Live]:
     for file in files:
         if tuple(file.partition.values()) == newest and file.size < SMALL_BYTES:
             sizes.setdefault(_size(file.rows, at_files), []).append(file)
-    return next((alike for _, alike in sorted(sizes.items()) if len(alike) >= at_files), [])
+    gathered = next((alike for _, alike in sorted(sizes.items()) if len(alike) >= at_files), [])
+    return list(_up_to(gathered, at_files * SMALL_BYTES))
+
+
+def _up_to(files: Sequence[Live], size: int) -> Iterator[Live]:
+    """The first of them; a load of many commits may have left more than should be copied at once."""
+    for file in files:
+        size -= file.size
+        if size < 0:
+            return
+        yield file
 
 
 def _size(rows: int, base: int) -> int:

@@ -4,10 +4,10 @@ Several columns take turns, bit by bit (a Z-order), so that each of them counts.
 told by a sample of that column. Memory holds the rows of one file; what waits is on the local disk.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,19 +33,14 @@ def is_ordered(files: Sequence[Live]) -> bool:
 def reorder(table: LakeTable, files: Sequence[Live], by: Sequence[str]) -> None:
     """The rows of these files of one partition, in files that each hold a stretch of the order."""
     folder = folder_of(table)
-    with tempfile.TemporaryDirectory(prefix="ordering-") as waiting:
-        replace(table, folder, files, _ordered(folder, files, by, Path(waiting)), ORDERED)
+    replace(table, folder, files, _ordered(folder, files, by), ORDERED)
 
 
-def _ordered(
-    folder: Folder, files: Sequence[Live], by: Sequence[str], waiting: Path
-) -> Iterator[Iterator[pa.Table]]:
+def _ordered(folder: Folder, files: Sequence[Live], by: Sequence[str]) -> Iterator[Iterator[pa.Table]]:
     order = _Order(_sample(folder, files, by), by)
     stretches = max(1, round(sum(file.rows for file in files) / FILE_ROWS))
-    for stretch in _spread(rows_of(folder, files), order, stretches, waiting):
-        with pa.memory_map(str(stretch)) as source:
-            rows = pa.ipc.open_stream(source).read_all()
-            yield _in_groups(order.sorted(rows))
+    for rows in _stretches(rows_of(folder, files), order, stretches):
+        yield _in_groups(order.sorted(rows))
 
 
 def _in_groups(rows: pa.Table) -> Iterator[pa.Table]:
@@ -61,20 +56,35 @@ def _sample(folder: Folder, files: Sequence[Live], by: Sequence[str]) -> pa.Tabl
     )
 
 
-def _spread(rows: Iterator[pa.Table], order: "_Order", stretches: int, waiting: Path) -> list[Path]:
-    """The rows of each stretch of the order in a file of its own; those without rows are left out."""
+class _Waiting:
+    """The rows of a stretch, on the local disk in a file without a name: where the process is killed, it is gone."""
+
+    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+        self._file = file
+        self._writer = pa.ipc.new_stream(file, schema)
+
+    def write(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows)
+
+    def read(self) -> pa.Table:
+        self._writer.close()
+        self._file.seek(0)
+        return pa.ipc.open_stream(self._file).read_all()
+
+
+def _stretches(rows: Iterator[pa.Table], order: "_Order", stretches: int) -> Iterator[pa.Table]:
+    """The rows of each stretch of the order, one after the other; those without rows are left out."""
     ends = order.ends(stretches)
-    found: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+    found: dict[int, _Waiting] = {}
     with ExitStack() as open_files:
         for some in rows:
             stretch = np.searchsorted(ends, order.places(some), side="right")
             for number in np.unique(stretch):
                 if number not in found:
-                    found[number] = open_files.enter_context(
-                        pa.ipc.new_stream(str(waiting / f"{number:06d}"), some.schema)
-                    )
-                found[number].write_table(some.filter(pa.array(stretch == number)))
-    return sorted(waiting.iterdir())
+                    found[number] = _Waiting(open_files.enter_context(TemporaryFile()), some.schema)
+                found[number].write(some.filter(pa.array(stretch == number)))
+        for number in sorted(found):
+            yield found[number].read()
 
 
 class _Order:

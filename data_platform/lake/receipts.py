@@ -9,8 +9,9 @@ class Receipt:
     """Counts of one load. `offered` is the source's own count; None where it gives none.
 
     `empty` are places in a stream's order that hold no record (the marks of transactions, what was aborted or
-    compacted away). `overlap` landed before and was left out; `moved` left the question (or entered it) between the count and the
-    read, as a second count confirmed; `rescued` is a part of `landed`. A load that was cut off is not `complete`.
+    compacted away). `overlap` landed before and was left out; `moved` left the question (or entered it) between the
+    count and the read, as a second count confirmed; `rescued` is a part of `landed`. A load that was cut off is not
+    `complete`.
     """
 
     offered: int | None = 0
