@@ -98,7 +98,7 @@ class Topics:
         """What the company has sent up to the end of that day, and the topics do not hold yet."""
         producer = Producer({**self.server.client(), "linger.ms": 5, "enable.idempotence": True})
         # Of a process before this one, which may have ended in the middle of a day.
-        there = self._ends() if self.day < 0 else Counter()
+        there = self.ends() if self.day < 0 else Counter()
         for each in range(self.day + 1, day + 1):
             for topic in PARTITIONS:
                 self._publish(producer, topic, each, there)
@@ -120,7 +120,8 @@ class Topics:
             )
             producer.poll(0)
 
-    def _ends(self) -> Counter[tuple[Topic, int]]:
+    def ends(self) -> Counter[tuple[Topic, int]]:
+        """How many messages each partition holds."""
         consumer = Consumer({**self.server.client(), "group.id": "sandbox"})
         try:
             return Counter(

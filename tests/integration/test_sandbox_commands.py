@@ -16,6 +16,9 @@ import pymysql
 import pytest
 import requests
 
+from data_platform.connectors.kafka.cluster import Cluster
+from data_platform.settings import Settings
+from data_platform.sources.kafka import TABLES as TOPICS
 from sandbox.snowflake.server import SnowflakeServer
 from sandbox.state import SYSTEM_NAMES, State
 from sandbox.systems import SYSTEMS
@@ -103,7 +106,20 @@ def counts(settings):
     with SnowflakeServer.cursor(SimpleNamespace(**warehouse(settings))) as cursor:
         cursor.execute("select count(*), max(updated_at) from RAW_DATA.PUBLIC.CUSTOMER_ORDERS")
         orders = dict(zip(("rows", "changed"), cursor.fetchone(), strict=True))
-    return {"customers": customers, "subscriptions": subscriptions, "orders": orders}
+    return {
+        "customers": customers,
+        "subscriptions": subscriptions,
+        "orders": orders,
+        "messages": messages(settings),
+    }
+
+
+def messages(settings):
+    """How many there are in the topics; each that was sent is a change."""
+    kafka = Settings(_env_file=None, **{name.lower(): value for name, value in settings.items()})
+    cluster = Cluster(kafka)
+    ends = sum(cluster.ends(cluster.topics([table.reads for table in TOPICS]).values()).values())
+    return {"rows": ends, "changed": ends}
 
 
 def warehouse(settings):

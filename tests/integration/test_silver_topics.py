@@ -22,7 +22,7 @@ from data_platform.sources.kafka import TABLES
 from sandbox.kafka.server import KafkaServer
 from sandbox.kafka.topics import Encoder, Topics
 from sandbox.world.company import Sizes, World
-from sandbox.world.events import Message, Streams
+from sandbox.world.events import EVERYWHERE, PER_THOUSAND, Message, Streams
 
 DAYS = (0, 1)
 Row = dict[str, Any]
@@ -57,6 +57,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Company:
+    server: KafkaServer
     streams: Streams
     encoder: Encoder
     held: dict[tuple[int, str], Held]
@@ -81,7 +82,7 @@ def company(tmp_path_factory, spark) -> Iterator[Company]:
             token_key="key of this test",
             **{name.lower(): value for name, value in server.settings().items()},
         )
-        company = Company(streams, topics.encoder, {})
+        company = Company(server, streams, topics.encoder, {})
         for day in DAYS:
             topics.publish_until(day)
             for table in TABLES:
@@ -244,6 +245,34 @@ def test_a_doubtful_value_lands_with_a_mark(company, table):
         for key in company.planted(table, DAYS[-1], fault)
     }
     assert marked == expected
+
+
+def test_a_sandbox_that_starts_again_sends_nothing_twice(company):
+    again = Topics(company.server, company.streams)
+    before = again.ends()
+    again.publish_until(DAYS[-1])
+    assert again.ends() == before
+    again.publish_until(DAYS[-1] + 1)
+    assert again.ends() == Counter(
+        (table.name, message.partition)
+        for table in TABLES
+        for message in company.streams.until(table.name, DAYS[-1] + 1)
+    )
+
+
+@each_table
+def test_the_streams_of_a_seed_are_the_same_each_time_and_hold_each_fault(table, company):
+    again = Streams(World(sizes=company.streams.world.sizes))
+    later = World(sizes=company.streams.world.sizes)
+    later.advance(2)
+    for day in DAYS:
+        assert again.messages(table.name, day) == company.streams.messages(table.name, day)
+        assert Streams(later).messages(table.name, day) == company.streams.messages(table.name, day)
+        planted = company.streams.planted(table.name, day)
+        assert set(planted) >= {*EVERYWHERE, *PER_THOUSAND[table.name]}
+        assert all(planted.values())
+    other = Streams(World(seed=7, sizes=company.streams.world.sizes))
+    assert other.messages(table.name, 0) != company.streams.messages(table.name, 0)
 
 
 def test_a_card_number_is_nowhere_and_its_token_tells_cards_apart(company):
