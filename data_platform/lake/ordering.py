@@ -18,7 +18,8 @@ from data_platform.lake.compaction import Live, folder_of, replace, rows_of
 from data_platform.lake.files import ROW_GROUP_ROWS, Folder
 from data_platform.lake.tables import LakeTable
 
-FILE_ROWS = 1_000_000
+# Whichever is less; in memory the rows of a file are several times its size.
+FILE_ROWS, FILE_BYTES = 1_000_000, 64 * 1024 * 1024
 SAMPLED = 65_536
 # The files' own name says that their rows lie in order: there is nothing more to do about them.
 ORDERED = "ordered"
@@ -38,9 +39,10 @@ def reorder(table: LakeTable, files: Sequence[Live], by: Sequence[str]) -> None:
 
 def _ordered(folder: Folder, files: Sequence[Live], by: Sequence[str]) -> Iterator[Iterator[pa.Table]]:
     order = _Order(_sample(folder, files, by), by)
-    stretches = max(1, round(sum(file.rows for file in files) / FILE_ROWS))
-    for rows in _stretches(rows_of(folder, files), order, stretches):
-        yield _in_groups(order.sorted(rows))
+    rows, size = sum(file.rows for file in files), sum(file.size for file in files)
+    stretches = max(1, round(rows / FILE_ROWS), round(size / FILE_BYTES))
+    for stretch in _stretches(rows_of(folder, files), order, stretches):
+        yield _in_groups(order.sorted(stretch))
 
 
 def _in_groups(rows: pa.Table) -> Iterator[pa.Table]:
