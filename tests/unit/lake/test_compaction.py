@@ -257,3 +257,20 @@ def test_the_log_is_kept_short_and_the_position_is_found_in_what_is_left(events)
     held = events.fresh()
     assert (held.batch, held.position, held.rows) == (100, {"reached": 100}, 100)
     assert landed(events) == list(range(1, 101))
+
+
+def test_a_stream_that_was_quiet_for_long_keeps_its_position_through_the_nights(events):
+    appender = Appender(events)
+    for number in range(1, 30):
+        land(appender, number)
+    log = Path(events.uri, "_delta_log")
+    for _ in range(2):
+        a_day_ago = time.time() - 86_400
+        for file in log.iterdir():
+            os.utime(file, (a_day_ago, a_day_ago))
+        tend(events.fresh(), ("id",))
+        held = events.fresh()
+        assert (held.batch, held.position, held.rows) == (29, {"reached": 29}, 29)
+    assert len(list(log.glob("*.json"))) <= 3
+    land(Appender(events.fresh()), 30)
+    assert events.fresh().position == {"reached": 30}
