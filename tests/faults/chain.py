@@ -32,6 +32,7 @@ _forks.set_forkserver_preload(
         "data_platform.connectors.facebook.connector",
         "data_platform.connectors.google_ads.connector",
         "data_platform.connectors.clevertap.connector",
+        "data_platform.connectors.kafka.connector",
         "data_platform.connectors.landing.appflow",
         "data_platform.silver.step",
         "data_platform.gold.assets",

@@ -57,9 +57,11 @@ class Kafka:
         ends = {part: max(end, start.offsets[part]) for part, end in ends.items()}
         offered = sum(ends[part] - start.offsets[part] for part in topic.partitions)
         shape = SeenShape(concealing.read_as)
+        # Filled in as it is read: whoever has the offer has this.
+        position = start.position
         offer = Offer(
             iter(()),
-            start.position,
+            position,
             shape.drift,
             # What was noticed is kept even where there is nothing to read.
             renew=before is not None and replace(start, offsets=before.offsets) != before,
@@ -70,11 +72,16 @@ class Kafka:
         if offered:
             reading = Reading(self._cluster, self._consumer(topic.name), topic.name, start, ends)
             rows = _Messages(table, Values(table, self._registry, concealing), concealing, start)
-            offer.parts = self._parts(offer, reading, rows, offered, shape)
+            offer.parts = self._parts(position, reading, rows, offered, shape)
         return offer
 
     def _parts(
-        self, offer: Offer, reading: Reading, messages: "_Messages", offered: int, shape: SeenShape
+        self,
+        position: dict[str, Any],
+        reading: Reading,
+        messages: "_Messages",
+        offered: int,
+        shape: SeenShape,
     ) -> Iterator[Part]:
         def batches() -> Iterator[Batch]:
             for batch, rows in worked_ahead(messages.batch, read_ahead(reading.pages(), AHEAD)):
@@ -83,7 +90,7 @@ class Kafka:
 
         # Where rows landed before (the position was taken back), offsets tell them apart, all the way back.
         yield Part(batches(), offered, ("_origin",), since=0, may_repeat=False)
-        offer.position = reading.reached.position
+        position.update(reading.reached.position)
 
     def _consumer(self, topic: str) -> Consumer:
         if topic not in self._consumers:

@@ -56,8 +56,7 @@ class KilledWhileReading:
 
     def offer(self, table: SourceTable, landed: Landed) -> Offer:
         offer = self.connector.offer(table, landed)
-        offer.parts = (replace(part, batches=self._until_killed(part)) for part in offer.parts)
-        return offer
+        return replace(offer, parts=(replace(part, batches=self._until_killed(part)) for part in offer.parts))
 
     def _until_killed(self, part: Part) -> Iterator[Batch]:
         for batch in part.batches:

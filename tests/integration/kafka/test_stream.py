@@ -145,5 +145,5 @@ def test_a_refused_login_ends_it(topic: Topic, tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_no_stream_is_refused() -> None:
-    with pytest.raises(LookupError, match="mysql.subscriptions is no stream"):
+    with pytest.raises(LookupError, match=r"mysql\.subscriptions is no stream"):
         stream([table_named("mysql.subscriptions")], Settings(_env_file=None), dg.DagsterInstance.ephemeral())

@@ -160,8 +160,7 @@ class Meeting:
 
     def offer(self, table, landed) -> Offer:
         offer = self.connector.offer(table, landed)
-        offer.parts = (replace(part, batches=self._met(part.batches)) for part in offer.parts)
-        return offer
+        return replace(offer, parts=(replace(part, batches=self._met(part.batches)) for part in offer.parts))
 
     def _met(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -189,8 +188,9 @@ class Restarting:
 
     def offer(self, table, landed) -> Offer:
         offer = self.connector.offer(table, landed)
-        offer.parts = (replace(part, batches=self._through(part.batches)) for part in offer.parts)
-        return offer
+        return replace(
+            offer, parts=(replace(part, batches=self._through(part.batches)) for part in offer.parts)
+        )
 
     def _through(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
