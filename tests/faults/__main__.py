@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from tests.faults import (
+    kafka,
     kills_bronze,
     kills_gold,
     kills_silver,
@@ -22,6 +23,7 @@ GROUPS: dict[str, Callable[[], list[Result]]] = {
     "kills-bronze": kills_bronze.run,
     "kills-sources": kills_sources.run,
     "sources": sources.run,
+    "kafka": kafka.run,
     "kills-silver": kills_silver.run,
     "kills-gold": kills_gold.run,
     "random": random_kills.run,
