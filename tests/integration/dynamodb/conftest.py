@@ -36,7 +36,7 @@ class Loading:
         self.server = server
         self.lake = lake
         self.source: DynamoDBServer | ShardedStreams = server
-        world = World(sizes=Sizes(accounts=30, contacts=300, leads=20, opportunities=20))
+        world = World(sizes=Sizes(accounts=30, contacts=150, leads=20, opportunities=20))
         self.tables = CampaignTables(server, Campaigns(world))
         self.tables.fill()
 
