@@ -19,7 +19,6 @@ from confluent_kafka import Consumer
 
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Batch, Landed, Offer, Part, Rejected
-from data_platform.connectors.concealed import Concealing
 from data_platform.connectors.kafka.cluster import Cluster, Topic
 from data_platform.connectors.kafka.position import Gap, Reached, orders
 from data_platform.connectors.kafka.reading import Headers, Page, Reading
@@ -41,13 +40,11 @@ class Kafka:
     """Reads topics (`connectors.base.Connector`). Its connections stay open as long as it is kept."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._cluster = Cluster(settings)
         self._registry = Registry(settings)
         self._consumers: dict[str, Consumer] = {}
 
     def offer(self, table: SourceTable, landed: Landed) -> Offer:
-        concealing = Concealing(table, self._settings)
         (topic,) = self._cluster.topics([table.reads]).values()
         ends = _of_partitions(self._cluster.ends([topic]))
         begins = _of_partitions(self._cluster.beginnings([topic]))
@@ -56,7 +53,7 @@ class Kafka:
         start = _start(topic, before, begins, ends, notes)
         ends = {part: max(end, start.offsets[part]) for part, end in ends.items()}
         offered = sum(ends[part] - start.offsets[part] for part in topic.partitions)
-        shape = SeenShape(concealing.read_as)
+        shape = SeenShape(table.columns)
         # Filled in as it is read: whoever has the offer has this.
         position = start.position
         offer = Offer(
@@ -71,7 +68,7 @@ class Kafka:
         )
         if offered:
             reading = Reading(self._cluster, self._consumer(topic.name), topic.name, start, ends)
-            rows = _Messages(table, Values(table, self._registry, concealing), concealing, start)
+            rows = _Messages(table, Values(table, self._registry), start)
             offer.parts = self._parts(position, reading, rows, offered, shape)
         return offer
 
@@ -101,16 +98,15 @@ class Kafka:
 class _Messages:
     """Pages of messages as batches of rows."""
 
-    def __init__(self, table: SourceTable, values: Values, concealing: Concealing, start: Reached) -> None:
+    def __init__(self, table: SourceTable, values: Values, start: Reached) -> None:
         self._table = table
         self._values = values
-        self._concealing = concealing
         self._era = start.era
 
     def batch(self, page: Page) -> tuple[Batch, Rows]:
         decoded = self._values.read(page.keys, page.values)
         at = decoded.places
-        rows = self._concealing.rows(decoded.rows)
+        rows = decoded.rows
         beside = self._said_beside(page, at)
         origin = origins(self._table.reads, self._era, page.partitions, page.offsets)
         landed = bronze_rows(
@@ -124,7 +120,7 @@ class _Messages:
             Rejected(
                 origin[place].as_py(),
                 why,
-                self._concealing.body(page.values[place] or page.keys[place] or b""),
+                page.values[place] or page.keys[place] or b"",
             )
             for place, why in sorted(decoded.refused.items())
         ]
@@ -136,8 +132,8 @@ class _Messages:
         taken = pa.array(at)
         return {
             "_sent_at": sent,
-            "_message_key": self._concealing.text(keys.take(taken)),
-            "_headers": self._concealing.text(headers.take(taken)),
+            "_message_key": keys.take(taken),
+            "_headers": headers.take(taken),
         }
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.connectors.concealed import Concealing
 from data_platform.connectors.http import Unreadable
 from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.kafka.avro import AvroValues, UnknownSchema
@@ -54,10 +53,10 @@ class _Some:
 class Values:
     """Reads the messages of one table's topic."""
 
-    def __init__(self, table: SourceTable, registry: Registry, concealing: Concealing) -> None:
+    def __init__(self, table: SourceTable, registry: Registry) -> None:
         self._table = table
         self._registry = registry
-        self._columns = concealing.read_as
+        self._columns = table.columns
         self._pages = JsonPages(self._columns, under="m", ignored=table.ignores)
         self._readers: dict[int, AvroValues | JsonPages | str] = {}
         load = table.load
