@@ -204,12 +204,12 @@ def test_what_was_reached_is_known_by_its_own_commit_while_others_land(ads, lake
 
 def test_maintenance_of_silver_between_loads_disturbs_nothing(loaded, ads):
     ads.change(ad("facebook", 1, clicks=99))
-    tend(ads.table.fresh(), timedelta(0))
+    tend(ads.table.fresh(), keep_replaced=timedelta(0))
     moved = loaded.load(FACEBOOK_ADS)
     assert (moved.took_all, moved.counts.changed) == (False, 1)
     loaded.agrees(FACEBOOK_ADS, ads)
 
-    tend(ads.table.fresh(), timedelta(0))
+    tend(ads.table.fresh(), keep_replaced=timedelta(0))
     before = transactions_begun(loaded)
     loaded.load(FACEBOOK_ADS)
     assert transactions_begun(loaded) == before
