@@ -1,6 +1,6 @@
 """What DynamoDB is asked, and its errors in our words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,8 +59,7 @@ class Session:
 
     def stream(self) -> str:
         """The table's stream, which has to tell all that is needed."""
-        with self._explained():
-            found = self._dynamodb.describe_table(TableName=self.table.reads)["Table"]
+        found = self._asked(self._dynamodb.describe_table, "Table", TableName=self.table.reads)["Table"]
         key = tuple(part["AttributeName"] for part in found["KeySchema"])
         if set(key) != set(self.table.key):
             raise SourceError(
@@ -85,8 +84,9 @@ class Session:
         found: dict[str, Shard] = {}
         asked: dict[str, Any] = {"StreamArn": stream}
         while True:
-            with self._explained():
-                told = self._streams.describe_stream(**asked)["StreamDescription"]
+            told = self._asked(self._streams.describe_stream, "StreamDescription", **asked)[
+                "StreamDescription"
+            ]
             for shard in told["Shards"]:
                 numbers = shard["SequenceNumberRange"]
                 found[shard["ShardId"]] = Shard(
@@ -105,13 +105,13 @@ class Session:
             if place.how == "after"
             else {"ShardIteratorType": "TRIM_HORIZON"}
         )
-        with self._explained():
-            answer = self._streams.get_shard_iterator(StreamArn=stream, ShardId=shard, **told)
+        answer = self._asked(
+            self._streams.get_shard_iterator, "ShardIterator", StreamArn=stream, ShardId=shard, **told
+        )
         return str(answer["ShardIterator"])
 
     def records(self, iterator: str, limit: int) -> Page:
-        with self._explained():
-            answer = self._streams.get_records(ShardIterator=iterator, Limit=limit)
+        answer = self._asked(self._streams.get_records, "Records", ShardIterator=iterator, Limit=limit)
         return Page(answer["Records"], answer.get("NextShardIterator"))
 
     def scanned(self, segment: int, segments: int, after: Key) -> tuple[Sequence[Item], Key | None]:
@@ -125,9 +125,20 @@ class Session:
         }
         if after:
             asked["ExclusiveStartKey"] = after
-        with self._explained():
-            answer = self._dynamodb.scan(TableName=self.table.reads, **asked)
+        answer = self._asked(self._dynamodb.scan, "Items", TableName=self.table.reads, **asked)
         return answer["Items"], answer.get("LastEvaluatedKey")
+
+    def _asked(self, call: Callable[..., Any], wanted: str, **asked: Any) -> Mapping[str, Any]:
+        """The answer, with what is wanted in it: of one that was cut off, the SDK makes an answer without anything."""
+        for _ in range(self._tries):
+            with self._explained():
+                answer: Mapping[str, Any] = call(**asked)
+            if wanted in answer:
+                return answer
+        raise SourceError(
+            f"DynamoDB's answers about {self.table.reads} held no {wanted}, {self._tries} times: they were cut off, or "
+            "something else answers at its address. The position stands; check AWS_ENDPOINT_URL_DYNAMODB, and run again"
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

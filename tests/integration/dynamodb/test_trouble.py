@@ -6,6 +6,7 @@ import pytest
 
 from data_platform.connectors.base import CredentialsRefused, QuotaReached, SourceError
 from data_platform.sources.dynamodb import CAMPAIGN_INFO, USER_CAMPAIGN
+from sandbox.vendor import Instead
 
 TABLE = "campaignInfo"
 
@@ -73,6 +74,18 @@ def test_what_passes_is_asked_for_again(loading, streams):
     loading.tables.live_a_day()
     for call in ("DescribeStream", "GetShardIterator", "GetRecords"):
         streams.fail_next(call, "ThrottlingException")
+    loading.load(USER_CAMPAIGN)
+    loading.agrees(USER_CAMPAIGN)
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again_and_told_at_last(loading, streams):
+    loading.load(USER_CAMPAIGN)
+    loading.tables.live_a_day()
+    streams.http.tell(Instead("POST /", way="truncate", times=4, after=1))
+    with pytest.raises(
+        SourceError, match=r"answers about user_Campaign held no .*, 2 times: they were cut off"
+    ):
+        loading.load(USER_CAMPAIGN, http_retries=1)
     loading.load(USER_CAMPAIGN)
     loading.agrees(USER_CAMPAIGN)
 
