@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from tests.faults import (
+    dynamodb,
     kafka,
     kills_bronze,
     kills_gold,
@@ -24,6 +25,7 @@ GROUPS: dict[str, Callable[[], list[Result]]] = {
     "kills-sources": kills_sources.run,
     "sources": sources.run,
     "kafka": kafka.run,
+    "dynamodb": dynamodb.run,
     "kills-silver": kills_silver.run,
     "kills-gold": kills_gold.run,
     "random": random_kills.run,
