@@ -17,6 +17,7 @@ from benchmarks import (
     quiet,
     salesforce_bulk,
     salesforce_rest,
+    sensors,
     small_files,
     snowflake,
 )
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "kafka-continuous": kafka_continuous.measure,
     "landing": landing.measure,
     "small-files": small_files.measure,
+    "sensors": sensors.measure,
     "definitions": definitions.measure,
 }
 
