@@ -17,7 +17,7 @@ from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 
 DYNAMODB_SENSOR = "dynamodb_sensor"
-SECONDS_BETWEEN = 10
+SECONDS_BETWEEN = 5
 
 
 def dynamodb_sensor(
