@@ -83,6 +83,7 @@ class UserCampaigns:
         for table in KEYS:
             with suppress(ClientError):
                 self.server.client().delete_table(TableName=table)
+        self.splits = 0
         self.tables = CampaignTables(self.server, Campaigns(self.world))
         self.tables.fill()
 
@@ -92,7 +93,9 @@ class UserCampaigns:
             note()
             self.rewrite()
             note()
-            self.streams.split("user_Campaign")
+            # Four shards are enough, which then roll over.
+            self.splits += 1
+            self.streams.split("user_Campaign", into=2 if self.splits <= 2 else 1)
 
     def rewrite(self) -> None:
         """Every item is another than it was."""
