@@ -6,7 +6,7 @@ from data_platform.bronze.load import load
 from data_platform.connectors.salesforce import Salesforce
 from data_platform.lake.tables import Lake
 from data_platform.sources.salesforce import LEADS
-from tests.faults import kills_bronze, kills_silver, kills_sources
+from tests.faults import kills_bronze, kills_maintenance, kills_silver, kills_sources
 from tests.faults.result import Difference
 from tests.faults.undecodable import Undecoding
 
@@ -17,6 +17,7 @@ BRONZE = (
     "both committed, not reported",
 )
 SILVER = ("quarantine committed, silver not",)
+MAINTENANCE = ("today's files put together, not committed", "yesterday in order, not committed")
 
 
 def test_bronze_holds_every_version_once_wherever_it_was_killed():
@@ -70,3 +71,11 @@ def test_a_record_that_can_not_be_decoded_goes_to_quarantine_once_however_often_
 def test_a_comparison_tells_lost_doubled_and_differing_rows_apart(held, difference):
     expected = {1: {"a": 1}, 2: {"a": 2}}
     assert Difference.between(expected, held, lambda row: row["id"]) == difference
+
+
+def test_every_row_is_there_once_wherever_maintenance_was_killed():
+    points = [point for point in kills_maintenance.POINTS if point.name in MAINTENANCE]
+    results = [result.as_dict() for result in kills_maintenance.run(points)]
+    assert results == [
+        {"point": name, "kills": 1, "lost": 0, "doubled": 0, "differing": 0} for name in MAINTENANCE
+    ]
