@@ -1,22 +1,26 @@
 """Values in Avro, by the schema that they were written with, as rows of the declared columns.
 
 The writer's fields that are not declared go to `_rescued`, declared ones that it lacks are null, and what does not fit
-its declared type is rescued as it is everywhere. Moments and decimals are converted by column, not by value.
+its declared type is rescued as it is everywhere. Records of plain values are decoded many at a time
+(`avro_columns.py`), others one by one; moments are converted by column all the same.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
 import fastavro
 import msgspec
+import numpy as np
 import pyarrow as pa
 from fastavro.schema import SchemaParseException, UnknownType
 
 from data_platform.connectors.columnar import rows_from_columns
+from data_platform.connectors.kafka.avro_columns import KINDS, PlainField, columns_of
 from data_platform.connectors.records import ENCODER, NULL, Rescue, Rescues, Rows, fitting, rescued_of
 from data_platform.declarations import Column
 
@@ -92,9 +96,32 @@ class AvroValues:
         by_name = {column.name: column for column in columns}
         self._declared = [(f, by_name[f.name]) for f in fields if f.name in by_name]
         self._undeclared = [f for f in fields if f.name not in by_name and f.name not in ignored]
+        plain = [_plain_field(field) for field in written["fields"]]
+        fit = all(field.fits(column) for field, column in self._declared)
+        self._plain = [field for field in plain if field] if fit and all(plain) else []
 
     def read(self, bodies: Sequence[bytes]) -> tuple[Rows, dict[int, str]]:
         """The rows of those that can be decoded, and why the others can't, by their place."""
+        if self._plain:
+            with suppress(pa.ArrowException):
+                held, bad = columns_of(bodies, self._plain)
+                refused = self._why([bodies[place] for place in np.flatnonzero(bad).tolist()])
+                # Who reads one by one has the last word.
+                if len(refused) == bad.sum():
+                    return self._as_declared(held), dict(
+                        zip(np.flatnonzero(bad).tolist(), refused.values(), strict=True)
+                    )
+        records, refused = self._one_by_one(bodies)
+        return self._rows(records), refused
+
+    def _as_declared(self, held: pa.RecordBatch) -> Rows:
+        columns = [column for _, column in self._declared]
+        return rows_from_columns(held, columns, [field.name for field in self._undeclared])
+
+    def _why(self, bodies: Sequence[bytes]) -> dict[int, str]:
+        return self._one_by_one(bodies)[1]
+
+    def _one_by_one(self, bodies: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[int, str]]:
         records: list[dict[str, Any]] = []
         refused: dict[int, str] = {}
         decode, schema = fastavro.schemaless_reader, self._schema
@@ -110,7 +137,7 @@ class AvroValues:
                 refused[place] = "it goes on behind what its schema describes"
                 continue
             records.append(record)  # type: ignore[arg-type]
-        return self._rows(records), refused
+        return records, refused
 
     def _rows(self, records: Sequence[Mapping[str, Any]]) -> Rows:
         arrays: dict[str, pa.Array] = {}
@@ -119,7 +146,7 @@ class AvroValues:
         for field, column in self._declared:
             values = [record[field.name] for record in records]
             if field.type is not None and field.fits(column):
-                arrays[field.name] = _array(values, field.type)
+                arrays[field.name] = _held(values, field.type, field.name, rescues)
             else:
                 raws = [msgspec.Raw(ENCODER.encode(v)) if v is not None else NULL for v in values]
                 shaped[field.name] = fitting(raws, column, rescues)
@@ -133,6 +160,22 @@ class AvroValues:
         return Rows({**rows.columns, **shaped}, _merged(rows.rescued, rescues, len(records)))
 
 
+def _held(values: Sequence[Any], type_: pa.DataType, name: str, rescues: Rescues) -> pa.Array:
+    """The values; one that its own schema has no room for is rescued."""
+    try:
+        return _array(values, type_)
+    except (pa.ArrowException, OverflowError):
+        pass
+    kept = list(values)
+    for place, value in enumerate(values):
+        try:
+            _array([value], type_)
+        except (pa.ArrowException, OverflowError):
+            kept[place] = None
+            rescues[place][name] = value
+    return _array(kept, type_)
+
+
 def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(type_):
         return pa.array(values, pa.int64()).cast(type_)
@@ -144,7 +187,7 @@ def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
 def _as_read(value: Any, field: _Field) -> Any:
     """A moment is a number until here."""
     if field.kind == "moment" and isinstance(value, int) and field.type is not None:
-        return _array([value], field.type).to_pylist()[0].isoformat()
+        return _array([value], field.type).to_pylist()[0]
     return value
 
 
@@ -171,6 +214,24 @@ def _field(field: Mapping[str, Any]) -> _Field:
     said = written if isinstance(written, dict) else {"type": written}
     type_, kind = _plain_type(said)
     return _Field(field["name"], type_, kind)
+
+
+def _plain_field(field: Mapping[str, Any]) -> PlainField | None:
+    """How it is read many at a time; None where it is no plain value, or one of several kinds."""
+    written, branch = field["type"], None
+    if isinstance(written, list):
+        if len(written) != 2 or "null" not in written:
+            return None
+        branch = 1 - written.index("null")
+        written = written[branch]
+    said = written if isinstance(written, dict) else {"type": written}
+    type_, kind = _plain_type(said)
+    as_written = "decimal" if kind == "decimal" else said["type"]
+    if type_ is None or as_written not in KINDS:
+        return None
+    return PlainField(
+        field["name"], as_written, type_, branch, tuple(said.get("symbols", ())), said.get("size", 0)
+    )
 
 
 def _plain_type(said: Mapping[str, Any]) -> tuple[pa.DataType | None, str]:
