@@ -100,9 +100,9 @@ class UserCampaigns:
     def rewrite(self) -> None:
         """Every item is another than it was."""
         held = self.tables.campaigns.rows["user_Campaign"]
-        for item in list(held.values()):
-            attempts = item.get("rewritten", Decimal(0)) + 1
-            self.tables.put("user_Campaign", item | {"rewritten": attempts})
+        for key, item in held.items():
+            held[key] = item | {"rewritten": item.get("rewritten", Decimal(0)) + 1}
+        self.tables.put_all("user_Campaign", held.values())
 
     def records(self) -> Mapping[Key, Row]:
         return {

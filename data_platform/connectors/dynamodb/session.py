@@ -22,6 +22,7 @@ PAGE_ITEMS = 100_000
 RIGHTS = "DescribeTable, Scan, DescribeStream, GetShardIterator and GetRecords"
 # What shows an item as it is after a change.
 _WITH_NEW_IMAGE: Final = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE")
+_OF_A_SHARD: Final = ("GetShardIterator", "GetRecords")
 _THROTTLED: Final = frozenset(
     {
         "LimitExceededException",
@@ -147,13 +148,16 @@ class Session:
             try:
                 yield
             except ClientError as error:
-                self._raise_ours(error_code(error))
+                self._raise_ours(error.operation_name, error_code(error))
                 raise
 
-    def _raise_ours(self, code: str) -> None:
+    def _raise_ours(self, operation: str, code: str) -> None:
         reads = self.table.reads
         match code:
             case "TrimmedDataAccessException":
+                raise Trimmed from None
+            case "ResourceNotFoundException" if operation in _OF_A_SHARD:
+                # It was listed, and has been trimmed as a whole since.
                 raise Trimmed from None
             case "ExpiredIteratorException":
                 raise IteratorExpired from None

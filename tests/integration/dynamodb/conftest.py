@@ -112,5 +112,5 @@ def streams(loading: Loading) -> Iterator[ShardedStreams]:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that small tables come in many batches too."""
-    monkeypatch.setattr("data_platform.connectors.dynamodb.session.PAGE_ITEMS", 20)
+    monkeypatch.setattr("data_platform.connectors.dynamodb.session.PAGE_ITEMS", 10)
     monkeypatch.setattr("data_platform.connectors.dynamodb.stream.RECORDS_AT_ONCE", 7)
