@@ -108,7 +108,7 @@ def platform(server: KafkaServer, table: SourceTable) -> Side:
 @contextmanager
 def filled(table: SourceTable, messages: int) -> Iterator[KafkaServer]:
     """A cluster whose topic holds them."""
-    with KafkaServer() as server:
+    with KafkaServer(compiled_well=True) as server:
         server.create_topic(table.reads, PARTITIONS)
         producer = Producer({**server.client(), "linger.ms": 20, "acks": "1"})
         values = json_values(messages) if table is JSON_EVENTS else avro_values(server, messages)

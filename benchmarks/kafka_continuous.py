@@ -75,7 +75,7 @@ TABLE = SourceTable(
 
 
 def measure(seconds: float = SECONDS) -> Result:
-    with KafkaServer() as server, empty_folder() as folder:
+    with KafkaServer(compiled_well=True) as server, empty_folder() as folder:
         server.create_topic(TABLE.reads, PARTITIONS)
         with following(server, folder) as process:
             looks, written = watched(server, folder, process, seconds)

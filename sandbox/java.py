@@ -13,8 +13,10 @@ from sandbox.children import end_leftover
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 STARTS_WITHIN = 120.0
-# What makes a small server start soon: no more of the JVM than it needs.
-OPTIONS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
+# What makes a server start soon: no more of the JVM than it needs.
+OPTIONS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto", "-Xlog:disable")
+# Half of the processor's time at the start; then several times as much for whoever encrypts a lot.
+COMPILED_QUICKLY = "-XX:TieredStopAtLevel=1"
 
 
 def jars(name: str) -> Path:
@@ -23,6 +25,12 @@ def jars(name: str) -> Path:
     if not folder.exists():
         raise RuntimeError(f"there is no {folder}; `make setup` fetches what its pom.xml names")
     return folder
+
+
+def class_archive(name: str) -> Path:
+    """A server's classes as a JVM has them in memory, written at set-up (class_archives.py): it starts in a third of
+    the processor's time. A JVM to which the file does not fit passes over it."""
+    return TOOLS / f"{name}-classes.jsa"
 
 
 def java() -> str:
@@ -34,19 +42,24 @@ def java() -> str:
 
 
 class JavaServer:
-    """One process, which is there when `answers` says so; it writes to `log`."""
+    """One process, which is there when `answers` says so; it writes to `log`. `jars` names the folder that it runs
+    from."""
 
     def __init__(
         self,
-        name: str,
+        jars: str,
         command: Sequence[str],
         *,
         log: Path,
         answers: Callable[[], bool],
         memory: str = "256m",
+        compiled_well: bool = False,
     ) -> None:
-        self._name = name
-        self._command = [java(), *OPTIONS, "-Xms64m", f"-Xmx{memory}", *command]
+        self._name = jars
+        compiled = [] if compiled_well else [COMPILED_QUICKLY]
+        archive = class_archive(jars)
+        shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+        self._command = [java(), *OPTIONS, *compiled, *shared, "-Xms64m", f"-Xmx{memory}", *command]
         self._log = log
         self._answers = answers
         self._pid_file = log.with_suffix(".pid")
@@ -67,7 +80,7 @@ class JavaServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
                 raise RuntimeError(
-                    f"{self._name} did not start; it wrote last:\n{self._log.read_text()[-2000:]}"
+                    f"the sandbox's {self._name} did not start; it wrote last:\n{self._log.read_text()[-2000:]}"
                 )
             time.sleep(0.02)
 

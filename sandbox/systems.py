@@ -221,9 +221,9 @@ def _second(moment: datetime) -> int:
 @contextmanager
 def kafka(company: World, place: Place) -> Iterator[Served]:
     """The cluster and its schema registry; the topics themselves say which messages they hold already."""
-    ports = {"port": place.port, "registry_port": place.port_of("registry")}
+    port, registry_port = place.port, place.port_of("registry")
     password = place.keep("password", lambda: token_hex(16))
-    with KafkaServer(place.folder, **ports, password=password) as server:
+    with KafkaServer(place.folder, port, registry_port=registry_port, password=password) as server:
         topics = Topics(server, Streams(company))
         topics.publish_until(company.day)
         settings = server.settings() | {"TOKEN_KEY": place.keep("token_key", lambda: token_hex(32))}

@@ -68,7 +68,7 @@ class DynamoDBServer:
         data.mkdir(parents=True, exist_ok=True)
         kept = ["-dbPath", str(data)] if self._keeps_folder else ["-inMemory"]
         self._process = JavaServer(
-            "DynamoDB Local",
+            "dynamodb",
             [
                 f"-Djava.library.path={self._jars}",
                 "-cp",

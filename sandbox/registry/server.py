@@ -36,7 +36,7 @@ class SchemaRegistry:
         }
         properties = [f"-D{name}={value}" for name, value in told.items()]
         self._server = JavaServer(
-            "the schema registry",
+            "registry",
             [*properties, "-jar", str(program)],
             log=self.folder / "registry.log",
             answers=self._answers,
