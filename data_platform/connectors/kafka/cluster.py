@@ -83,8 +83,10 @@ class Cluster:
             "isolation.level": "read_committed",
             # Librdkafka sits out a second whenever its own queue was full.
             "fetch.queue.backoff.ms": 5,
-            "queued.max.messages.kbytes": 32 * 1024,
-            "fetch.message.max.bytes": 4 * 1024 * 1024,
+            # What waits is held unpacked, and may be packed ten to one: small answers keep memory flat.
+            "queued.max.messages.kbytes": 16 * 1024,
+            "fetch.message.max.bytes": 512 * 1024,
+            "fetch.max.bytes": 8 * 1024 * 1024,
         }
         return Consumer(self._client | with_group, logger=log)
 
