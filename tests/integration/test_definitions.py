@@ -75,7 +75,8 @@ def test_a_table_made_of_others_follows_them_and_promises_its_key(repository):
         shown = node.metadata["dagster/column_schema"].columns
         assert [column.name for column in shown] == [column.name for column in table.columns]
         checks = {key.name: graph.get(key).blocking for key in node.check_keys}
-        assert checks == {"key_unique": True, "required_columns_filled": True}
+        declared = {rule.name: rule.severity is Severity.ERROR for rule in table.rules}
+        assert checks == {"key_unique": True, "required_columns_filled": True} | declared
 
 
 def test_tables_read_by_days_have_their_days_beside_them_in_one_run_a_backfill(repository):
@@ -117,8 +118,8 @@ def test_every_rule_is_a_check_and_errors_block_what_is_behind_them(repository):
 
 def test_each_interval_has_its_schedule_and_every_table_is_in_one(repository):
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
-    assert set(schedules) == {"hourly_loads", "daily_loads", "nightly_maintenance"}
-    for every in (Every.HOURLY, Every.DAILY):
+    assert set(schedules) == {"nightly_maintenance", *(f"{every.name.lower()}_loads" for every in Every)}
+    for every in Every:
         schedule = schedules[f"{every.name.lower()}_loads"]
         loaded = repository.get_job(schedule.job_name).asset_layer.executable_asset_keys
         assert loaded == {bronze_key(table) for table in TABLES if table.every is every}
@@ -141,9 +142,8 @@ def test_sources_spark_and_the_warehouse_are_pools_of_their_own(repository):
 
 
 def test_silver_and_gold_are_made_again_by_the_sensor_and_bronze_by_its_schedule(repository):
-    (sensor,) = repository.sensor_defs
-    assert sensor.name == "changes_flow_to_gold"
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert sensors["changes_flow_to_gold"].default_status is dg.DefaultSensorStatus.RUNNING
     for key in repository.asset_graph.materializable_asset_keys:
         condition = repository.asset_graph.get(key).automation_condition
         assert (condition is None) == (key.path[0] == "bronze"), key
