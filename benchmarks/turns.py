@@ -27,6 +27,7 @@ OWN_SETTINGS = (
     "DAGSTER_",
     "DATABASE_",
     "DATA_PLATFORM_",
+    "DYNAMODB_",
     "FACEBOOK_",
     "GLUE_",
     "GOOGLE_",

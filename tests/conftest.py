@@ -17,6 +17,7 @@ PREFIXES = (
     "DAGSTER_",
     "DATABASE_",
     "DATA_PLATFORM_",
+    "DYNAMODB_",
     "EXCHANGE_",
     "FACEBOOK_",
     "GLUE_",
