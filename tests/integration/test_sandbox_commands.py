@@ -35,7 +35,7 @@ def sandbox(tmp_path):
             env=os.environ | {"DATA_PLATFORM_HOME": str(tmp_path), "COLUMNS": "200"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert (ended.returncode != 0) == fails, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
