@@ -116,8 +116,8 @@ def counts(settings):
 
 def messages(settings):
     """How many there are in the topics; each that was sent is a change."""
-    kafka = Settings(_env_file=None, **{name.lower(): value for name, value in settings.items()})
-    cluster = Cluster(kafka)
+    kafka = {name.lower(): value for name, value in settings.items() if name.startswith("KAFKA_")}
+    cluster = Cluster(Settings(_env_file=None, **kafka))
     ends = sum(cluster.ends(cluster.topics([table.reads for table in TOPICS]).values()).values())
     return {"rows": ends, "changed": ends}
 
