@@ -78,9 +78,12 @@ def measure(seconds: float = SECONDS) -> Result:
     with KafkaServer(compiled_well=True) as server, empty_folder() as folder:
         server.create_topic(TABLE.reads, PARTITIONS)
         with following(server, folder) as process:
-            looks, written = watched(server, folder, process, seconds)
+            # What a process does once, it has done before the clock begins.
+            _, before = watched(server, folder, process, WARM_UP_SECONDS)
+            begun = time.time()
+            looks, written = watched(server, folder, process, seconds, int(before["messages"]))
         ended = process.returncode
-        delays, batches = delays_of(lands_in(folder))
+        delays, batches = delays_of(lands_in(folder), begun)
     if len(delays) != written["messages"] or ended != 0:
         raise AssertionError(f"{written} were sent, {len(delays)} landed, and the process ended with {ended}")
     return Result(
