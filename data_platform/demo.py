@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +20,7 @@ from rich.table import Table
 
 from data_platform.checks.scores import quality_of
 from data_platform.lake.places import lake_of
+from data_platform.lake.spark import session
 from data_platform.lake.tables import Lake
 from data_platform.settings import CHECKOUT, Settings, dagster_home, served_elsewhere
 from data_platform.sources.catalogue import TABLES
@@ -122,6 +125,11 @@ def _readable(step: str) -> str:
     return step.replace("__", "/").replace("_checks", " checks")
 
 
+def _begin_spark(settings: Settings) -> None:
+    with suppress(Exception):
+        session(settings)
+
+
 def _run_chain(settings: Settings, console: Console) -> dict[str, dict[str, Any]]:
     """Run the whole chain in this process; what the machinery prints goes to a file."""
     log = settings.home / "demo.log"
@@ -131,6 +139,8 @@ def _run_chain(settings: Settings, console: Console) -> dict[str, dict[str, Any]
         from data_platform.definitions import defs
 
         os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
+        # Spark starts while bronze is loaded; a session that can't is told of by the step that needs it.
+        threading.Thread(target=partial(_begin_spark, settings), daemon=True).start()
         with dg.DagsterInstance.get() as instance:
             run_id = str(uuid4())
             instance.add_event_listener(run_id, progress)
