@@ -12,17 +12,21 @@ from hashlib import sha256
 
 import dagster as dg
 
+from data_platform.lake.tables import LakeTable
+
 FIRST_PAUSE = 60.0
 LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True)
 class Due:
-    """A table that has to be loaded, or need not be (without a `why`): `version` is the state that it is in."""
+    """A table that has to be loaded, or need not be (without a `why`), which `otherwise` says in words. `version` is
+    the state that it is in."""
 
     why: str
     version: str
     makes: tuple[dg.AssetKey, ...]
+    otherwise: str = "nothing has changed"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class _Asked:
     @property
     def pause(self) -> float:
         return min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** (self.times - 1)))
+
+
+def version_of(held: LakeTable) -> str:
+    """Which state of which table; one that was made anew has another id."""
+    return f"{held.delta.metadata().id}:{held.version}" if held.delta else "none"
 
 
 def one_run(context: dg.SensorEvaluationContext, tables: Mapping[str, Due]) -> dg.SensorResult:
@@ -65,7 +74,7 @@ def one_run(context: dg.SensorEvaluationContext, tables: Mapping[str, Due]) -> d
 def _not_now(instance: dg.DagsterInstance, before: _Asked | None, due: Due) -> str:
     """Why no run is asked for; nothing, where one is."""
     if not due.why:
-        return "nothing has changed"
+        return due.otherwise
     if before is None:
         return ""
     runs = instance.get_runs(filters=dg.RunsFilter(tags={"dagster/run_key": before.key}))

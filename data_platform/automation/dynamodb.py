@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.automation.asked import Due, one_run
+from data_platform.automation.asked import Due, one_run, version_of
 from data_platform.connectors.dynamodb.waiting import waiting
 from data_platform.declarations import SourceTable
 from data_platform.described import bronze_key, silver_key
 from data_platform.lake.places import lake_of
-from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 
 DYNAMODB_SENSOR = "dynamodb_sensor"
@@ -50,7 +49,7 @@ def dynamodb_sensor(
         held = {table: lake.bronze(table) for table in makes}
         why = waiting(settings, {table: each.position for table, each in held.items()})
         due = {
-            table.silver_name: Due(why[table], _version(each), makes[table]) for table, each in held.items()
+            table.silver_name: Due(why[table], version_of(each), makes[table]) for table, each in held.items()
         }
         return one_run(context, due)
 
@@ -60,8 +59,3 @@ def dynamodb_sensor(
 def _is_reachable(settings: Settings) -> bool:
     """To look for credentials where there are none takes the SDK seconds."""
     return bool(settings.aws_region or settings.aws_endpoint_url or settings.aws_endpoint_url_dynamodb)
-
-
-def _version(held: LakeTable) -> str:
-    """Which state of which table; one that was made anew has another id."""
-    return f"{held.delta.metadata().id}:{held.version}" if held.delta else "none"

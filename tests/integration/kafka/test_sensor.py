@@ -52,12 +52,12 @@ def test_a_run_is_asked_for_where_enough_messages_wait(topic: Topic) -> None:
     topic.send([event(number) for number in range(4)])
     quiet = ticks.tick()
     assert not quiet.run_requests
-    assert quiet.skip_reason.skip_message == f"{topic.name}: 4 messages wait"
+    assert quiet.skip_reason.skip_message == f"{topic.table.silver_name}: 4 messages wait"
     topic.send([event(4)], partition=1)
     (request,) = ticks.tick().run_requests
     assert request.asset_selection == [bronze_key(topic.table)]
     topic.load()
-    assert ticks.tick().skip_reason.skip_message == f"{topic.name}: 0 messages wait"
+    assert ticks.tick().skip_reason.skip_message == f"{topic.table.silver_name}: 0 messages wait"
 
 
 def test_a_message_that_waits_too_long_is_enough(topic: Topic) -> None:
@@ -78,7 +78,7 @@ def test_one_position_asks_once_until_its_run_has_failed(
     topic.send([event(number) for number in range(9, 19)])
     (first,) = keys(ticks.tick())
     assert "left it where it was" in ticks.tick().skip_reason.skip_message
-    monkeypatch.setattr("data_platform.automation.kafka.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("data_platform.automation.asked.FIRST_PAUSE", 0.0)
     (second,) = keys(ticks.tick())
     assert second != first
 
