@@ -13,6 +13,7 @@ from sandbox.children import end_leftover
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 STARTS_WITHIN = 120.0
+STOPS_WITHIN = 20.0
 # What makes a server start soon: no more of the JVM than it needs.
 OPTIONS = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto", "-Xlog:disable")
 # Half of the processor's time at the start; then several times as much for whoever encrypts a lot.
@@ -92,7 +93,12 @@ class JavaServer:
             self._watch = None
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait()
+            try:
+                self._process.wait(STOPS_WITHIN)
+            except subprocess.TimeoutExpired:
+                # A process that ignores a signal hands that on to those that it starts.
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
 

@@ -85,7 +85,7 @@ def test_a_killed_scan_goes_on_where_it_stood(loading, small_pages, after):
 def test_a_kill_between_commits_of_changes_doubles_none(loading, streams, small_pages):
     loading.load(USER_CAMPAIGN)
     before = len(loading.rows(USER_CAMPAIGN))
-    for _ in range(4):
+    for _ in range(8):
         loading.tables.live_a_day()
     loading.load_killed(USER_CAMPAIGN, 3)
     loading.load(USER_CAMPAIGN)
