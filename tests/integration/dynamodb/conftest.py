@@ -19,10 +19,7 @@ from sandbox.world.campaigns import KEYS, Campaigns
 from sandbox.world.company import Sizes, World
 from tests.faults.disturbed import Meanwhile
 from tests.faults.dynamodb_sources import as_landed
-
-
-class Killed(BaseException):
-    """The load's process is gone."""
+from tests.integration.killed import Killed
 
 
 def dies() -> None:

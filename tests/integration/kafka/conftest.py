@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from data_platform.bronze.connectors import connector_for
 from data_platform.bronze.load import Loaded, load
-from data_platform.connectors.base import Batch, Connector, Landed, Offer, Part
+from data_platform.connectors.base import Connector
 from data_platform.declarations import (
     BOOLEAN,
     DECIMAL,
@@ -32,6 +32,7 @@ from data_platform.declarations import (
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from sandbox.kafka.server import KafkaServer
+from tests.integration.killed import Killed, KilledWhileReading
 
 COLUMNS = (
     Column("event_id", STRING, required=True),
@@ -41,29 +42,6 @@ COLUMNS = (
     Column("occurred_at", TIMESTAMP),
 )
 NUMBERED = count()
-
-
-class Killed(BaseException):
-    """The load's process is gone."""
-
-
-class KilledWhileReading:
-    """A connector whose load is killed when so many batches have been handed over."""
-
-    def __init__(self, connector: Connector, after: int) -> None:
-        self.connector = connector
-        self.after = after
-
-    def offer(self, table: SourceTable, landed: Landed) -> Offer:
-        offer = self.connector.offer(table, landed)
-        return replace(offer, parts=(replace(part, batches=self._until_killed(part)) for part in offer.parts))
-
-    def _until_killed(self, part: Part) -> Iterator[Batch]:
-        for batch in part.batches:
-            if self.after == 0:
-                raise Killed
-            self.after -= 1
-            yield batch
 
 
 def event(number: int, **more: object) -> dict:

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from data_platform.bronze.load import Loaded, load
-from data_platform.connectors.base import Batch, Connector, Landed, Offer, Part
 from data_platform.connectors.postgres.connector import Postgres
 from data_platform.declarations import SourceTable
 from data_platform.lake.tables import Lake
@@ -16,29 +14,7 @@ from sandbox.postgres.server import PostgresServer
 from sandbox.postgres.shop import ShopDatabase
 from sandbox.world.company import Sizes, World
 from sandbox.world.shop import Shop, Unheld
-
-
-class Killed(BaseException):
-    """The load's process is gone."""
-
-
-class KilledWhileReading:
-    """A connector whose load is killed when so many batches have been handed over."""
-
-    def __init__(self, connector: Connector, after: int) -> None:
-        self.connector = connector
-        self.after = after
-
-    def offer(self, table: SourceTable, landed: Landed) -> Offer:
-        offer = self.connector.offer(table, landed)
-        return replace(offer, parts=(replace(part, batches=self._until_killed(part)) for part in offer.parts))
-
-    def _until_killed(self, part: Part) -> Iterator[Batch]:
-        for batch in part.batches:
-            if self.after == 0:
-                raise Killed
-            self.after -= 1
-            yield batch
+from tests.integration.killed import Killed, KilledWhileReading
 
 
 class Loading:
