@@ -36,22 +36,18 @@ _NUMBER_IN_BYTES = re.compile(_NUMBER.pattern.encode())
 
 
 class Concealing:
-    """What is done for one table; nothing where it conceals no field."""
+    """What is done for one table that conceals fields."""
 
     def __init__(self, table: SourceTable, settings: Settings) -> None:
         self._made = [column for column in table.columns if column.lands]
         self._fields = sorted({column.lands.field for column in self._made if column.lands})
         self._kept = [column for column in table.columns if not column.lands]
-        if self._made and settings.token_key is None:
+        if settings.token_key is None:
             raise SourceError(
                 f"{table.system}.{table.name} keeps tokens of {', '.join(self._fields)}, and TOKEN_KEY is not set; set "
                 "it to a long random text, the same wherever the platform runs"
             )
-        self._key = settings.token_key.get_secret_value().encode() if settings.token_key else b""
-
-    @property
-    def conceals(self) -> bool:
-        return bool(self._made)
+        self._key = settings.token_key.get_secret_value().encode()
 
     @property
     def read_as(self) -> list[Column]:
@@ -60,8 +56,6 @@ class Concealing:
 
     def rows(self, rows: Rows) -> Rows:
         """Without the fields, and with what may land of them."""
-        if not self._made:
-            return rows
         values = {field: self._texts(rows, field) for field in self._fields}
         columns = {name: array for name, array in rows.columns.items() if name not in values}
         for column in self._made:
@@ -94,11 +88,9 @@ class Concealing:
 
     def text(self, texts: pa.Array) -> pa.Array:
         """Other texts of the record, without what may be such a number."""
-        return _of_each(texts, scrubbed) if self._made else texts
+        return _of_each(texts, scrubbed)
 
     def body(self, body: bytes) -> bytes:
-        if not self._made:
-            return body
         return _NUMBER_IN_BYTES.sub(lambda found: _starred(found[0].decode()).encode(), body)
 
     def _texts(self, rows: Rows, field: str) -> pa.Array:
@@ -130,9 +122,9 @@ class Concealing:
 
 def concealing(table: SourceTable, connector: Connector, settings: Settings) -> Connector:
     """The connector, seen to hand over nothing of the table's that is to be concealed."""
-    what = Concealing(table, settings)
-    if not what.conceals:
+    if not any(column.lands for column in table.columns):
         return connector
+    what = Concealing(table, settings)
     return _ConcealedDays(what, connector) if isinstance(connector, Windowed) else _Concealed(what, connector)
 
 

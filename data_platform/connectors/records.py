@@ -5,9 +5,10 @@ that is not declared; the row itself always lands. Only a number declared as a f
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -97,13 +98,36 @@ def fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa
     """The values that fit; null for the others, which go to their row's rescue."""
     decoder = msgspec.json.Decoder(written(column.type))
     values = [_value(raw, decoder, column.type.kind) for raw in raws]
-    kept = [absent(column.type) if value is _MISFIT else value for value in values]
-    each_must_be_tried = not _holds(kept, column.type)
-    for place, value in enumerate(values):
-        if value is _MISFIT or (each_must_be_tried and not _holds([value], column.type)):
-            rescues[place][column.name] = ANY.decode(raws[place])
-            kept[place] = absent(column.type)
-    return held(kept, column.type)
+    misfits = [place for place, value in enumerate(values) if value is _MISFIT]
+    missing = absent(column.type)
+    for place in misfits:
+        values[place] = missing
+    array, others = fitted(values, partial(held, declared=column.type), missing)
+    for place in (*misfits, *others):
+        rescues[place][column.name] = ANY.decode(raws[place])
+    return array
+
+
+def fitted(
+    values: Sequence[Any], array: Callable[[Sequence[Any]], pa.Array], missing: Any = None
+) -> tuple[pa.Array, list[int]]:
+    """The values as one array, with what is missing in the places of those that `array` has no room for; and these."""
+    try:
+        return array(values), []
+    except (pa.ArrowException, OverflowError):
+        misfits = [place for place, value in enumerate(values) if not _is_held(value, array)]
+    kept = list(values)
+    for place in misfits:
+        kept[place] = missing
+    return array(kept), misfits
+
+
+def _is_held(value: Any, array: Callable[[Sequence[Any]], pa.Array]) -> bool:
+    try:
+        array([value])
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def _value(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> Any:
@@ -113,14 +137,6 @@ def _value(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> A
         # A whole number may be written as 5.0.
         whole = ANY.decode(raw) if kind == "bigint" else None
         return whole if type(whole) is int else _MISFIT
-
-
-def _holds(values: Sequence[Any], declared: DataType) -> bool:
-    try:
-        held(values, declared)
-    except (pa.ArrowException, OverflowError):
-        return False
-    return True
 
 
 def held(values: Sequence[Any], declared: DataType) -> pa.Array:

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
 from data_platform.connectors.dynamodb.session import Item
-from data_platform.connectors.records import ENCODER, Rescues, Rows, exact_number, rescued_of
+from data_platform.connectors.records import ENCODER, Rescues, Rows, exact_number, fitted, rescued_of
 from data_platform.declarations import Column, DataType
 from data_platform.lake.schema import arrow_type
 
@@ -78,23 +79,10 @@ def _column(column: Column, items: Sequence[Item], rescues: Rescues) -> pa.Array
         values.append(_value(attribute, column.type, loss))
         if loss.happened and attribute is not None:
             rescues[place][column.name] = plain(attribute)
-    declared = arrow_type(column.type)
-    try:
-        return pa.array(values, declared)
-    except (pa.ArrowException, OverflowError):
-        for place, value in enumerate(values):
-            if not _is_held(value, declared):
-                rescues[place][column.name] = plain(items[place][column.name])
-                values[place] = None
-        return pa.array(values, declared)
-
-
-def _is_held(value: Any, declared: pa.DataType) -> bool:
-    try:
-        pa.array([value], declared)
-    except (pa.ArrowException, OverflowError):
-        return False
-    return True
+    array, misfits = fitted(values, partial(pa.array, type=arrow_type(column.type)))
+    for place in misfits:
+        rescues[place][column.name] = plain(items[place][column.name])
+    return array
 
 
 def _value(attribute: Attribute | None, declared: DataType, loss: _Loss) -> Any:

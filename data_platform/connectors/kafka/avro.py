@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 
 from data_platform.connectors.columnar import rows_from_columns
 from data_platform.connectors.kafka.avro_columns import KINDS, PlainField, columns_of
-from data_platform.connectors.records import ENCODER, NULL, Rescue, Rescues, Rows, fitting, rescued_of
+from data_platform.connectors.records import ENCODER, NULL, Rescue, Rescues, Rows, fitted, fitting, rescued_of
 from data_platform.declarations import Column
 
 _PLAIN: Final = {
@@ -105,21 +106,17 @@ class AvroValues:
         if self._plain:
             with suppress(pa.ArrowException):
                 held, bad = columns_of(bodies, self._plain)
-                refused = self._why([bodies[place] for place in np.flatnonzero(bad).tolist()])
+                places = np.flatnonzero(bad).tolist()
+                _, refused = self._one_by_one([bodies[place] for place in places])
                 # Who reads one by one has the last word.
-                if len(refused) == bad.sum():
-                    return self._as_declared(held), dict(
-                        zip(np.flatnonzero(bad).tolist(), refused.values(), strict=True)
-                    )
+                if len(refused) == len(places):
+                    return self._as_declared(held), dict(zip(places, refused.values(), strict=True))
         records, refused = self._one_by_one(bodies)
         return self._rows(records), refused
 
     def _as_declared(self, held: pa.RecordBatch) -> Rows:
         columns = [column for _, column in self._declared]
         return rows_from_columns(held, columns, [field.name for field in self._undeclared])
-
-    def _why(self, bodies: Sequence[bytes]) -> dict[int, str]:
-        return self._one_by_one(bodies)[1]
 
     def _one_by_one(self, bodies: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[int, str]]:
         records: list[dict[str, Any]] = []
@@ -146,7 +143,11 @@ class AvroValues:
         for field, column in self._declared:
             values = [record[field.name] for record in records]
             if field.type is not None and field.fits(column):
-                arrays[field.name] = _held(values, field.type, field.name, rescues)
+                # One that its own schema has no room for is rescued.
+                array, misfits = fitted(values, partial(_array, type_=field.type))
+                arrays[field.name] = array
+                for place in misfits:
+                    rescues[place][field.name] = values[place]
             else:
                 raws = [msgspec.Raw(ENCODER.encode(v)) if v is not None else NULL for v in values]
                 shaped[field.name] = fitting(raws, column, rescues)
@@ -158,22 +159,6 @@ class AvroValues:
         plain = [column for field, column in self._declared if field.name in arrays]
         rows = rows_from_columns(held, plain, ())
         return Rows({**rows.columns, **shaped}, _merged(rows.rescued, rescues, len(records)))
-
-
-def _held(values: Sequence[Any], type_: pa.DataType, name: str, rescues: Rescues) -> pa.Array:
-    """The values; one that its own schema has no room for is rescued."""
-    try:
-        return _array(values, type_)
-    except (pa.ArrowException, OverflowError):
-        pass
-    kept = list(values)
-    for place, value in enumerate(values):
-        try:
-            _array([value], type_)
-        except (pa.ArrowException, OverflowError):
-            kept[place] = None
-            rescues[place][name] = value
-    return _array(kept, type_)
 
 
 def _array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
