@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,21 +22,16 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from benchmarks.result import Result
+from benchmarks.tables import events
 from benchmarks.turns import CHECKOUT, OWN_SETTINGS, empty_folder
 from data_platform.declarations import (
     BOOLEAN,
     DECIMAL,
     DOUBLE,
     INTEGER,
-    ON_CHANGE,
     STRING,
     TIMESTAMP,
     Column,
-    Lag,
-    Messages,
-    SourceTable,
-    Stream,
-    years,
 )
 from sandbox.kafka.server import KafkaServer
 
@@ -49,17 +43,9 @@ PARTITIONS = 8
 LOOKS_EVERY = 2.0
 LANDS_WITHIN = 60.0
 
-TABLE = SourceTable(
-    system="kafka",
-    name="paced_events",
-    reads="paced_events",
-    description="Events that are sent at a steady pace.",
-    key=("event_id",),
-    load=Stream("offset", Messages(key="event_id"), Lag(1_000, timedelta(minutes=1))),
-    every=ON_CHANGE,
-    owner="team:platform",
-    keep_for=years(1),
-    columns=(
+TABLE = events(
+    "paced_events",
+    (
         Column("event_id", STRING, required=True),
         Column("user_id", STRING),
         Column("event_type", STRING),

@@ -58,7 +58,22 @@ POSTGRES_ORDERS = orders("postgres", "public.orders", Stream(order="lsn"))
 MYSQL_ORDERS = orders("mysql", "app.orders", Incremental(cursor="updated_at", overlap=timedelta(minutes=15)))
 
 
-def events(name: str) -> SourceTable:
+EVENT = (
+    Column("event_id", STRING, required=True),
+    Column("user_id", STRING),
+    Column("event_type", STRING),
+    Column("session_id", STRING),
+    Column("page_url", STRING),
+    Column("country", STRING),
+    Column("amount", DECIMAL(18, 2)),
+    Column("quantity", INTEGER),
+    Column("score", DOUBLE),
+    Column("is_bot", BOOLEAN),
+    Column("event_time", TIMESTAMP),
+)
+
+
+def events(name: str, columns: tuple[Column, ...] = EVENT) -> SourceTable:
     return SourceTable(
         system="kafka",
         name=name,
@@ -69,19 +84,7 @@ def events(name: str) -> SourceTable:
         every=ON_CHANGE,
         owner="team:platform",
         keep_for=years(1),
-        columns=(
-            Column("event_id", STRING, required=True),
-            Column("user_id", STRING),
-            Column("event_type", STRING),
-            Column("session_id", STRING),
-            Column("page_url", STRING),
-            Column("country", STRING),
-            Column("amount", DECIMAL(18, 2)),
-            Column("quantity", INTEGER),
-            Column("score", DOUBLE),
-            Column("is_bot", BOOLEAN),
-            Column("event_time", TIMESTAMP),
-        ),
+        columns=columns,
     )
 
 
