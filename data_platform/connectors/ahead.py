@@ -1,31 +1,40 @@
 """Working ahead: what a source is asked next is fetched, and what it answered decoded, while a page is written."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def read_ahead(items: Iterator[Item], ahead: int = 1) -> Iterator[Item]:
-    """The same items, up to so many of them fetched in a thread, from now on, while those before are worked on."""
+    """The same items, up to so many of them fetched in a thread while those before are worked on."""
+    begun = _begun(items, ahead)
+    next(begun)
+    yield from cast("Iterator[Item]", begun)
+
+
+def _begun(items: Iterator[Item], ahead: int) -> Generator[Item | None]:
+    """None as soon as the thread has begun, then the items: what has begun can be closed."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-    coming = deque(thread.submit(next, items, None) for _ in range(ahead))
-    return _fetched(items, thread, coming)
-
-
-def _fetched(
-    items: Iterator[Item], thread: ThreadPoolExecutor, coming: deque[Future[Item | None]]
-) -> Iterator[Item]:
     try:
+        coming = deque(thread.submit(next, items, None) for _ in range(ahead))
+        yield None
         while (item := coming.popleft().result()) is not None:
             coming.append(thread.submit(next, items, None))
             yield item
     finally:
         thread.shutdown(cancel_futures=True)
+        _close(items)
+
+
+def _close(items: Iterator[Any]) -> None:
+    """What holds a session must not be left to whoever frees an error's traceback."""
+    if isinstance(items, Generator):
+        items.close()
 
 
 def begun_ahead(readings: Iterable[Iterator[Item]], ahead: int) -> Iterator[Iterator[Item]]:
@@ -34,10 +43,11 @@ def begun_ahead(readings: Iterable[Iterator[Item]], ahead: int) -> Iterator[Iter
     for reading in readings:
         if before is not None:
             before = chain(list(islice(before, 1)), before)
-        begun = read_ahead(reading, ahead)
+        begun = _begun(reading, ahead)
+        next(begun)
         if before is not None:
             yield before
-        before = begun
+        before = cast("Iterator[Item]", begun)
     if before is not None:
         yield before
 
@@ -55,3 +65,4 @@ def worked_ahead(work: Callable[[Item], Result], items: Iterator[Item], threads:
             yield coming.popleft().result()
     finally:
         workers.shutdown(cancel_futures=True)
+        _close(items)

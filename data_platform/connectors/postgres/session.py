@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import adbc_driver_manager
@@ -78,11 +79,11 @@ class Database:
     def columnar(self) -> Iterator["Columnar"]:
         """A session whose answers are Arrow batches, in one transaction that sees one state."""
         with self.explained():
-            connection = adbc_driver_postgresql.dbapi.connect(self._dsn, autocommit=True)
+            session = Columnar(adbc_driver_postgresql.dbapi.connect(self._dsn, autocommit=True))
             try:
-                yield Columnar(connection)
+                yield session
             finally:
-                connection.close()
+                session.close()
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -116,10 +117,25 @@ class Database:
 
 
 class Columnar:
-    """Asks a question and hands over its answer as it comes."""
+    """Asks a question and hands over its answer as it comes.
+
+    An answer may be read in a thread ahead of its reader, and a load that breaks off closes the session beside it:
+    the driver would read on in memory that is gone, so both take turns here.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._in_use = Lock()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Whoever still reads an answer finds it at its end, with an error."""
+        if not self._in_use.acquire(blocking=False):
+            self._connection.adbc_cancel()
+            self._in_use.acquire()
+        self._is_closed = True
+        self._connection.close()
+        self._in_use.release()
 
     def begin(self, snapshot: str | None = None) -> None:
         """From here on see one state: that of an exported snapshot, or of now."""
@@ -140,18 +156,34 @@ class Columnar:
             return tuple(column[0].as_py() for column in cursor.fetch_arrow_table().columns)
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:
-        with self._connection.cursor() as cursor:
+        cursor = self._connection.cursor()
+        try:
             cursor.adbc_statement.set_options(
                 **{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)}
             )
             cursor.execute(question)
+            answer = cursor.fetch_record_batch()
+            while (batch := self._next(answer)) is not None:
+                yield batch
+        finally:
+            with self._in_use:
+                cursor.close()
+
+    def _next(self, answer: pa.RecordBatchReader) -> pa.RecordBatch | None:
+        with self._in_use:
+            if self._is_closed:
+                raise _broken_off("the session was closed")
             try:
-                yield from cursor.fetch_record_batch()
+                return answer.read_next_batch()
+            except StopIteration:
+                return None
             except (OSError, pa.ArrowException) as error:
                 # In the middle of an answer it is Arrow that speaks for the driver.
-                raise adbc_driver_manager.OperationalError(
-                    str(error), status_code=adbc_driver_manager.AdbcStatusCode.IO
-                ) from None
+                raise _broken_off(str(error)) from None
+
+
+def _broken_off(words: str) -> adbc_driver_manager.OperationalError:
+    return adbc_driver_manager.OperationalError(words, status_code=adbc_driver_manager.AdbcStatusCode.IO)
 
 
 def rows_of(connection: Any, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -2,14 +2,17 @@
 
 import os
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
+import adbc_driver_manager
 import pytest
 
 from data_platform.bronze.load import load
 from data_platform.connectors.base import CredentialsRefused, SourceError
-from data_platform.connectors.postgres.session import Database
+from data_platform.connectors.postgres.session import Columnar, Database
 from data_platform.declarations import (
     DECIMAL,
     HOURLY,
@@ -228,3 +231,23 @@ def test_by_moment_rows_that_are_gone_are_found_by_their_keys(orders):
     assert (loaded.receipt.offered, loaded.receipt.landed) == (2, 2)
     assert {key for (key,) in orders.newest(now_and_then)} == set(range(3, 201))
     assert orders.load(now_and_then).receipt.landed == 0
+
+
+def test_a_session_that_is_closed_while_a_thread_reads_its_answer_ends_the_answer(loading):
+    """A load that breaks off closes its session while the next rows are being fetched."""
+    database = Database(Settings(_env_file=None, postgres_dsn=loading.server.dsn))
+    begun = threading.Event()
+
+    def read(session: Columnar) -> int:
+        rows = 0
+        for batch in session.batches("select repeat('x', 1000) from generate_series(1, 300000)"):
+            rows += batch.num_rows
+            begun.set()
+        return rows
+
+    with ThreadPoolExecutor(1) as thread:
+        with database.columnar() as session:
+            reading = thread.submit(read, session)
+            assert begun.wait(timeout=60)
+        with pytest.raises(adbc_driver_manager.Error):
+            reading.result(timeout=60)

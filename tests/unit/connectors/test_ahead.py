@@ -97,3 +97,34 @@ def test_what_was_worked_out_before_an_error_is_handed_out():
     assert [next(worked), next(worked)] == [0, 1]
     with pytest.raises(SourceError, match="unreadable"):
         next(worked)
+
+
+def test_an_error_in_the_work_ends_the_reading_before_it_is_met():
+    closed = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    def work(item: int) -> int:
+        raise SourceError("undecodable")
+
+    with pytest.raises(SourceError, match="undecodable"):
+        try:
+            list(worked_ahead(work, read_ahead(items())))
+        finally:
+            assert closed == [True]
+
+
+def test_nothing_is_read_before_somebody_asks():
+    fetched = []
+
+    def items() -> Iterator[int]:
+        fetched.append(1)
+        yield 1
+
+    ahead = read_ahead(items())
+    assert not fetched
+    assert list(ahead) == [1]
