@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.children import end_leftover
@@ -55,8 +55,10 @@ class JavaServer:
         answers: Callable[[], bool],
         memory: str = "256m",
         compiled_well: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._name = jars
+        self._environment = {**os.environ, **(environment or {})}
         compiled = [] if compiled_well else [COMPILED_QUICKLY]
         archive = class_archive(jars)
         shared = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
@@ -72,7 +74,12 @@ class JavaServer:
         end_leftover(self._pid_file, self._log.parent)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                self._command, cwd=self._log.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                cwd=self._log.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self._pid_file.write_text(str(self._process.pid))
         self._watch = _end_with_us(self._process.pid)

@@ -33,12 +33,14 @@ DELTA = {
 # One machine: two cores, no web page, and no network but its own.
 LOCAL = {
     "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
 }
+
+# What goes wrong comes back as an exception; the terminal is the step's own.
+QUIET_JVM = (f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",)
 
 # Sessions on one machine live for minutes: quick compilation beats the best one.
 LOCAL_JVM = (
@@ -46,7 +48,7 @@ LOCAL_JVM = (
     "-XX:-UsePerfData",
     "-XX:TieredStopAtLevel=1",
     "-Xlog:disable",
-    f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
+    *QUIET_JVM,
 )
 
 # Classes as the JVM has them in memory, written at set-up (silver/class_archive.py): a session starts in half the
@@ -94,9 +96,14 @@ def _process(settings: Settings, jars: Sequence[Path], jvm: Sequence[str]) -> di
     options = {
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
+        "spark.ui.showConsoleProgress": "false",
     }
     if not settings.spark_master.startswith("local"):
-        return {**options, "spark.jars": ",".join(map(str, jars))}
+        return {
+            **options,
+            "spark.jars": ",".join(map(str, jars)),
+            "spark.driver.extraJavaOptions": " ".join((*QUIET_JVM, *jvm)),
+        }
     archive = [f"-XX:SharedArchiveFile={CLASS_ARCHIVE}"] if CLASS_ARCHIVE.exists() and not jvm else []
     return {
         **options,
