@@ -1,18 +1,18 @@
 """Silver tables made of several others: what such a table is, and the step that brings one up to its inputs.
 
-A step takes the keys that a change on any side touches, makes their rows anew from all inputs, and merges these;
-keys that no longer come out are marked deleted. The position is the batch of each input, in the merge's commit.
+A step takes the keys that a change on any side touches, makes their rows anew, and merges these; keys that no longer
+come out are marked deleted. The position is the batch of each input, in the merge's commit.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from data_platform.declarations import Column, Rule, SourceTable
+from data_platform.declarations import Column, DeclarationError, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
 from data_platform.lake.tables import Lake, LakeTable, Note
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # Each input by its silver name.
 Inputs = Mapping[str, DataFrame]
+# Up to so many rows are sent to wherever the larger side of a join lies.
+FEW = 500_000
 
 
 @dataclass(frozen=True)
@@ -36,25 +38,54 @@ class Joined:
     rows of each input that changed (deleted ones too, none where it did not), and from the live rows of the inputs and
     of the table itself as it stands.
 
-    `belonging` says of an input which of the key's columns it has, under the same names: rows of it that belong to no
-    touched key are not looked at. `rules` are counted by checks over the live rows; they keep none out.
+    Where a row depends on other rows of the table, `carried_on` stands instead of the two: from the rows of each input
+    that changed (at first all; deleted ones too) and the table's live rows as they stand it gives the keys that come
+    out differently, and the rows that these have now.
+
+    `belonging` says of an input which of the key's columns it has, under the same names or by what expression: rows of
+    it that belong to no touched key are not looked at. `rules` are counted by checks over the live rows; they keep none
+    out.
     """
 
     name: str
     description: str
     owner: str
     key: tuple[str, ...]
-    inputs: tuple[SourceTable, ...]
+    inputs: tuple["SourceTable | Joined", ...]
     columns: tuple[Column, ...]
-    made: Callable[[Inputs], DataFrame]
-    touched: Callable[[Inputs, Inputs], DataFrame]
-    belonging: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made: Callable[[Inputs], DataFrame] | None = None
+    touched: Callable[[Inputs, Inputs], DataFrame] | None = None
+    carried_on: Callable[[Inputs, DataFrame], tuple[DataFrame, DataFrame]] | None = None
+    belonging: Mapping[str, tuple[str, ...] | Mapping[str, str]] = field(default_factory=dict)
     partitioned_by: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        told = (self.made is not None, self.touched is not None, self.carried_on is not None)
+        if told not in ((True, True, False), (False, False, True)):
+            raise DeclarationError(
+                f"silver/{self.name} has to say how its rows are made: by made and touched, or by carried_on alone"
+            )
 
     @property
     def types(self) -> dict[str, str]:
         return {column.name: spark_type(column.type) for column in self.columns}
+
+    # A table that is made of this one asks of it what it asks of a declared one.
+
+    @property
+    def silver_name(self) -> str:
+        return self.name
+
+    @property
+    def restricted(self) -> bool:
+        return any(source.restricted for source in self.inputs)
+
+
+def where_few(rows: DataFrame) -> DataFrame:
+    """The rows, worked out; where they are few, which no plan can know, they are sent to the other side of a join."""
+    kept = rows.localCheckpoint()
+    return F.broadcast(kept) if kept.count() <= FEW else kept
 
 
 def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
@@ -81,16 +112,11 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
             )
         return Refined(silver.batch, silver.rows)
     spark = start()
-    whole = {source.silver_name: _read(spark, source, held[source.silver_name]) for source in table.inputs}
-    live = {name: rows.where(~F.col("is_deleted")) for name, rows in whole.items()}
     position = {each.name: each.batch for each in held.values()}
     if not silver.exists:
-        return _first(spark, table, silver, live, position)
-    since = {name: rows.where(F.col("_batch") > reached(silver, held[name])) for name, rows in whole.items()}
-    standing = {table.name: read(spark, silver).where(~F.col("is_deleted"))}
-    keys = table.touched(since, live | standing).select(*table.key).distinct().localCheckpoint()
-    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in live.items()}
-    fresh = _shaped(table, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi"))
+        return _first(spark, table, silver, held, position)
+    keys, made = _anew(spark, table, silver, held, changed)
+    fresh = _shaped(table, made)
     gone = keys.join(fresh, list(table.key), "left_anti")
     rows = (
         fresh.withColumn("is_deleted", F.lit(False))
@@ -103,18 +129,62 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     return _refined(silver, counts)
 
 
-def _concerned(rows: DataFrame, keys: DataFrame, belonging: tuple[str, ...] | None) -> DataFrame:
+def _anew(
+    spark: "SparkSession",
+    table: Joined,
+    silver: LakeTable,
+    held: Mapping[str, LakeTable],
+    changed: Collection[str],
+) -> tuple[DataFrame, DataFrame]:
+    """The keys that may come out differently, and the rows that come out of them."""
+    since = {
+        source.silver_name: _read(spark, source, held[source.silver_name]).where(
+            F.col("_batch") > reached(silver, held[source.silver_name])
+        )
+        if source.silver_name in changed
+        else _nothing(spark, source)
+        for source in table.inputs
+    }
+    standing = read(spark, silver).where(~F.col("is_deleted"))
+    if table.carried_on:
+        return table.carried_on(since, standing)
+    if table.made is None or table.touched is None:
+        raise AssertionError("unreachable")
+    live = {
+        source.silver_name: _read(spark, source, held[source.silver_name]).where(~F.col("is_deleted"))
+        for source in table.inputs
+    }
+    keys = table.touched(since, live | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
+    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in live.items()}
+    return keys, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
+
+
+def _concerned(
+    rows: DataFrame, keys: DataFrame, belonging: tuple[str, ...] | Mapping[str, str] | None
+) -> DataFrame:
     """The rows of an input from which touched keys are made; all, where nothing is said of it."""
     if not belonging:
         return rows
-    return rows.join(F.broadcast(keys.select(*belonging).distinct()), list(belonging), "left_semi")
+    had = belonging if isinstance(belonging, Mapping) else {name: f"`{name}`" for name in belonging}
+    named = [F.col(name).alias(f"_touched_{name}") for name in had]
+    same = [F.expr(said) == F.col(f"_touched_{name}") for name, said in had.items()]
+    return rows.join(F.broadcast(keys.select(*named).distinct()), same, "left_semi")
 
 
 def _first(
-    spark: "SparkSession", table: Joined, silver: LakeTable, live: Inputs, position: Mapping[str, int]
+    spark: "SparkSession",
+    table: Joined,
+    silver: LakeTable,
+    held: Mapping[str, LakeTable],
+    position: Mapping[str, int],
 ) -> Refined:
+    whole = {source.silver_name: _read(spark, source, held[source.silver_name]) for source in table.inputs}
+    if table.carried_on:
+        _, made = table.carried_on(whole, _nothing(spark, table))
+    elif table.made:
+        made = table.made({name: rows.where(~F.col("is_deleted")) for name, rows in whole.items()})
     rows = (
-        _shaped(table, table.made(live))
+        _shaped(table, made)
         .withColumn("is_deleted", F.lit(False))
         .withColumn("_batch", F.lit(1).cast("bigint"))
         .localCheckpoint()
@@ -124,10 +194,13 @@ def _first(
     return _refined(silver, counts)
 
 
-def _read(spark: "SparkSession", source: SourceTable, table: LakeTable) -> DataFrame:
+def _read(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable) -> DataFrame:
     """The input as it stands; without rows where it was never loaded, so that one source waits for no other."""
-    if table.exists:
-        return read(spark, table)
+    return read(spark, table) if table.exists else _nothing(spark, source)
+
+
+def _nothing(spark: "SparkSession", source: SourceTable | Joined) -> DataFrame:
+    """No row, in the columns that the table has."""
     declared = [
         f"`{column.silver_name}` {spark_type(column.type)}" for column in source.columns if column.silver_name
     ]
