@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import dagster as dg
 
@@ -16,11 +17,18 @@ RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL,
 ON_REQUEST = "days_again"
 
 
+class InSilver(Protocol):
+    """A table of silver, declared or made of others."""
+
+    @property
+    def silver_name(self) -> str: ...
+
+
 def bronze_key(table: SourceTable) -> dg.AssetKey:
     return dg.AssetKey(list(table.asset_path))
 
 
-def silver_key(table: SourceTable) -> dg.AssetKey:
+def silver_key(table: InSilver) -> dg.AssetKey:
     return dg.AssetKey(["silver", table.silver_name])
 
 

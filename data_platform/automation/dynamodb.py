@@ -11,7 +11,7 @@ import dagster as dg
 from data_platform.automation.asked import Due, one_run, version_of
 from data_platform.connectors.dynamodb.waiting import waiting
 from data_platform.declarations import SourceTable
-from data_platform.described import bronze_key, silver_key
+from data_platform.described import InSilver, bronze_key, silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
@@ -20,7 +20,7 @@ SECONDS_BETWEEN = 5
 
 
 def dynamodb_sensor(
-    tables: Sequence[SourceTable], made_of: Mapping[str, Sequence[SourceTable]], settings: Settings
+    tables: Sequence[SourceTable], made_of: Mapping[str, Sequence[InSilver]], settings: Settings
 ) -> dg.SensorDefinition:
     """`made_of` are silver's joined tables, by the tables that each is made of."""
     makes = {

@@ -39,7 +39,7 @@ class JoinedTable(Protocol):
     @property
     def columns(self) -> tuple[Column, ...]: ...
     @property
-    def inputs(self) -> tuple[SourceTable, ...]: ...
+    def restricted(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,6 @@ def _of_joined(table: JoinedTable, lake: Lake) -> Catalogued:
         ("silver", table.name),
         table.description,
         table.owner,
-        any(source.restricted for source in table.inputs),
+        table.restricted,
         {column.name: column for column in table.columns},
     )

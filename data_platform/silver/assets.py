@@ -56,7 +56,7 @@ def joined_asset(table: Joined, settings: Settings, automation_condition: Condit
         deps=[silver_key(source) for source in table.inputs],
         description=f"{table.description} One row per {', '.join(table.key)}.",
         owner=table.owner,
-        tags={"restricted": str(any(source.restricted for source in table.inputs)).lower()},
+        tags={"restricted": str(table.restricted).lower()},
         columns={column.name: column for column in table.columns},
     )
 
@@ -92,24 +92,19 @@ def _asset(
         retry_policy=RETRIES,
         pool="spark",
     )
-    def silver(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from data_platform.lake.spark import session
-
+    def silver(context: dg.AssetExecutionContext) -> Any:
         with failing_plainly(f"silver/{name} was not refined"):
+            if settings.emr_application_id:
+                from data_platform.silver.emr import run_on_emr
+
+                return run_on_emr(context, settings, name)
+            from data_platform.lake.spark import session
+
             refined = step(lambda: session(settings), lake_of(settings))
         context.log.info("%s: %s", name, refined.says)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(str(refined.batch)),
-            metadata={
-                "dagster/row_count": refined.rows,
-                **({"dagster/column_lineage": lineage} if lineage else {}),
-                "read": refined.read,
-                "keys": refined.keys,
-                "merged": refined.merged,
-                "quarantined": refined.quarantined,
-                "deleted": refined.deleted,
-                "batch": refined.batch,
-            },
+            metadata={**({"dagster/column_lineage": lineage} if lineage else {}), **refined.metadata},
         )
 
     return silver
