@@ -63,12 +63,24 @@ class Settings(BaseSettings):
     spark_remote: str | None = None
     spark_master: str = "local[2]"
     spark_driver_memory: str = "2g"
-    warehouse: Literal["duckdb"] = "duckdb"
+    # Where silver's steps run as jobs of EMR Serverless; unset, they run by SPARK_REMOTE or SPARK_MASTER.
+    emr_application_id: str | None = None
+    emr_execution_role: str | None = None
+    # s3://bucket/prefix of the release that the jobs run; what they have to say is put into its bucket too.
+    emr_code_uri: str | None = Field(default=None, pattern=r"^s3://[^/]+(/.*[^/])?$")
+    # More of spark-submit's parameters: the size of driver and executors, and where the release of EMR has its Delta.
+    emr_spark_parameters: str = (
+        "--conf spark.jars=/usr/share/aws/delta/lib/delta-spark.jar,/usr/share/aws/delta/lib/delta-storage.jar"
+    )
+    emr_looks_every: timedelta = timedelta(seconds=5)
+    # Where gold is built: in a file of this machine, on the cluster of REDSHIFT_*, or in the account of SNOWFLAKE_*.
+    warehouse: Literal["duckdb", "redshift", "snowflake"] = "duckdb"
 
     # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
     aws_endpoint_url: str | None = None
     aws_endpoint_url_appflow: str | None = None
     aws_endpoint_url_dynamodb: str | None = None
+    aws_endpoint_url_emr_serverless: str | None = None
     # A stand-in mostly serves both at one address; unset, it is the one of DynamoDB.
     aws_endpoint_url_dynamodb_streams: str | None = None
     aws_access_key_id: str | None = None
@@ -126,6 +138,10 @@ class Settings(BaseSettings):
     snowflake_password: SecretStr | None = None
     snowflake_warehouse: str = "ETL_WH"
     snowflake_role: str | None = None
+    # Where gold is built with WAREHOUSE=snowflake, and by which role and warehouse; unset, those that read.
+    snowflake_target_database: str = "ANALYTICS"
+    snowflake_target_role: str | None = None
+    snowflake_target_warehouse: str | None = None
     # For a stand-in; the vendor's own are found by the account.
     snowflake_host: str | None = None
     snowflake_port: int = 443
@@ -222,7 +238,13 @@ class Settings(BaseSettings):
 
     @property
     def duckdb_file(self) -> Path:
+        """Gold as analysts open it: the state after the last build that went well."""
         return self.home / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def duckdb_building(self) -> Path:
+        """Gold as the platform builds it. The file's name is its catalog's, which dbt's manifest names."""
+        return self.home / "warehouse" / "building" / "warehouse.duckdb"
 
     @property
     def spark_jars(self) -> Path:

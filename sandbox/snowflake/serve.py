@@ -13,7 +13,10 @@ import time
 from threading import Thread
 from typing import Any
 
+import duckdb
 import fakesnow.arrow as arrow  # type: ignore[import-not-found,unused-ignore]
+import fakesnow.copy_into as copy_into  # type: ignore[import-not-found,unused-ignore]
+import fakesnow.info_schema as info_schema  # type: ignore[import-not-found,unused-ignore]
 import fakesnow.server as server  # type: ignore[import-not-found,unused-ignore]
 import jwt  # type: ignore[import-not-found,unused-ignore]
 import pyarrow as pa
@@ -35,6 +38,11 @@ LOGINS: list[dict[str, Any]] = []
 
 _moments = arrow.timestamp_to_sf_struct
 _execute = FakeSnowflakeCursor.execute
+_describe_table = copy_into._describe_table
+_insert_comment = info_schema.insert_table_comment_sql
+
+# What Snowflake says to a transaction that waited too long for what another changes: here, at once.
+LOCKED = 625
 
 
 def moments_or_null(moments: Any) -> Any:
@@ -53,8 +61,26 @@ def execute_or_say(self: Any, command: str, *arguments: Any, **options: Any) -> 
         return _execute(self, command, *arguments, **options)
     except (errors.ProgrammingError, errors.OperationalError):
         raise
+    except duckdb.TransactionException as error:
+        raise errors.ProgrammingError(msg=str(error), errno=LOCKED, sqlstate="57014") from error
     except Exception as error:
         raise errors.ProgrammingError(msg=str(error), errno=1003, sqlstate="42000") from error
+
+
+def describe_own_tables_too(table: Any, duck_conn: Any, database: Any, schema: Any) -> Any:
+    """fakesnow looks for a session's temporary table, into which COPY INTO is to go, in the database."""
+    own = "select 1 from duckdb_tables() where temporary and table_name = ?"
+    if duck_conn.execute(own, [table.name]).fetchone():
+        told = duck_conn.execute(f'describe temp."{table.name}"').fetchall()
+        return [(row[0], row[1]) for row in told]
+    return _describe_table(table, duck_conn, database, schema)
+
+
+def comment_but_of_merges(catalog: str, schema: str, table: str, comment: Any) -> str:
+    """fakesnow notes comments in another database, which a transaction that merges must not write to."""
+    if table.upper() == "MERGE_CANDIDATES":
+        return "select 1"
+    return str(_insert_comment(catalog, schema, table, comment))
 
 
 async def login(request: Request) -> JSONResponse:
@@ -115,6 +141,14 @@ async def load(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
+async def end_sessions(_: Request) -> JSONResponse:
+    """As Snowflake ends those of clients that are gone, with their transactions; it takes minutes."""
+    for session in list(server.sessions.values()):
+        session.close()
+    server.sessions.clear()
+    return JSONResponse({})
+
+
 def end_with_parent() -> None:
     """Nobody else would end it where the sandbox was killed."""
     while os.getppid() == TOLD["parent"]:
@@ -126,12 +160,15 @@ def main() -> None:
     Thread(target=end_with_parent, daemon=True).start()
     arrow.timestamp_to_sf_struct = moments_or_null
     FakeSnowflakeCursor.execute = execute_or_say
+    copy_into._describe_table = describe_own_tables_too
+    info_schema.insert_table_comment_sql = comment_but_of_merges
     server.shared_fs = FakeSnow(db_path=TOLD["folder"])
     ours = [
         Route("/session/v1/login-request", login, methods=["POST"]),
         Route("/oauth/token-request", give_token, methods=["POST"]),
         Route("/_sandbox/logins", logins),
         Route("/_sandbox/load", load, methods=["POST"]),
+        Route("/_sandbox/end-sessions", end_sessions, methods=["POST"]),
     ]
     theirs = [route for route in server.routes if route.path != "/session/v1/login-request"]
     uvicorn.run(Starlette(routes=[*ours, *theirs]), host="127.0.0.1", port=TOLD["port"], log_level="warning")

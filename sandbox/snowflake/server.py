@@ -117,6 +117,11 @@ class SnowflakeServer:
         urllib.request.urlopen(asked, timeout=LOADS_WITHIN).close()  # noqa: S310 - our own server
         file.unlink()
 
+    def end_sessions(self) -> None:
+        """What a client that is gone had open is rolled back."""
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}/_sandbox/end-sessions", data=b"")
+        urllib.request.urlopen(asked, timeout=LOADS_WITHIN).close()  # noqa: S310 - our own server
+
     def __enter__(self) -> "SnowflakeServer":
         return self.start()
 

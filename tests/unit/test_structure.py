@@ -23,10 +23,11 @@ BELOW = {
     "bronze": DECLARED | {"settings", "described", "connectors", "lake"},
     # The same loads, outside of Dagster's runs.
     "streaming": DECLARED | {"settings", "described", "connectors.base", "lake", "bronze"},
-    # A joined table names the tables that it is made of.
-    "silver": DECLARED | {"settings", "described", "lake", "sources"},
+    # A joined table names the tables that it is made of; on EMR, a step is started by AWS's API.
+    "silver": DECLARED | {"settings", "described", "lake", "sources", "connectors.aws"},
     # What is served to other databases is read from the lake.
-    "gold": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
+    "gold": DECLARED
+    | {"settings", "described", "lake", "connectors.aws", "connectors.base", "connectors.snowflake.login"},
     "checks": DECLARED | {"settings", "described", "lake"},
     "governance": DECLARED | {"settings", "described", "lake", "connectors.aws", "connectors.base"},
     "automation": DECLARED

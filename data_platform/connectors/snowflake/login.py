@@ -25,6 +25,29 @@ def way_of(settings: Settings) -> str:
     return "SNOWFLAKE_USERNAME and SNOWFLAKE_PASSWORD"
 
 
+def reaching(settings: Settings) -> dict[str, Any]:
+    """What the connector is given to find the account and to log in: one that ends where nobody answers."""
+    if not settings.snowflake_account:
+        raise CredentialsRefused(
+            "Snowflake can't be asked: SNOWFLAKE_ACCOUNT is not set. Set it, SNOWFLAKE_USERNAME and one of: "
+            f"{WAYS}; or start the sandbox"
+        )
+    told: dict[str, Any] = {
+        "account": settings.snowflake_account,
+        "user": settings.snowflake_username,
+        "application": "data_platform",
+        "login_timeout": settings.database_login_timeout,
+        "network_timeout": settings.database_network_timeout,
+    }
+    if settings.snowflake_host:
+        told |= {
+            "host": settings.snowflake_host,
+            "port": settings.snowflake_port,
+            "protocol": settings.snowflake_protocol,
+        }
+    return told | credentials(settings)
+
+
 def credentials(settings: Settings) -> dict[str, Any]:
     """What the connector is given to log in with."""
     if client := settings.snowflake_oauth_client_id:

@@ -14,7 +14,7 @@ from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
 from snowflake.connector.errorcode import ER_IDP_CONNECTION_ERROR
 
 from data_platform.connectors.base import CredentialsRefused, ReadAgain, SourceError
-from data_platform.connectors.snowflake.login import WAYS, credentials, way_of
+from data_platform.connectors.snowflake.login import reaching, way_of
 from data_platform.declarations import SourceTable
 from data_platform.settings import Settings
 
@@ -62,33 +62,16 @@ class Session:
         return self._connection.cursor()
 
     def _arguments(self) -> dict[str, Any]:
-        settings = self._settings
-        if not settings.snowflake_account:
-            raise CredentialsRefused(
-                "Snowflake can't be asked: SNOWFLAKE_ACCOUNT is not set. Set it, SNOWFLAKE_USERNAME and one of: "
-                f"{WAYS}; or start the sandbox"
-            )
-        told: dict[str, Any] = {
-            "account": settings.snowflake_account,
-            "user": settings.snowflake_username,
-            "warehouse": settings.snowflake_warehouse,
-            "role": settings.snowflake_role,
+        return {
+            **reaching(self._settings),
+            "warehouse": self._settings.snowflake_warehouse,
+            "role": self._settings.snowflake_role,
             "database": self._database,
             "schema": self._schema,
-            "application": "data_platform",
-            "login_timeout": settings.database_login_timeout,
-            "network_timeout": settings.database_network_timeout,
             # Money through a float is not the money that was there.
             "arrow_number_to_decimal": True,
             "session_parameters": {"QUERY_TAG": self._tag, "TIMEZONE": "UTC"},
         }
-        if settings.snowflake_host:
-            told |= {
-                "host": settings.snowflake_host,
-                "port": settings.snowflake_port,
-                "protocol": settings.snowflake_protocol,
-            }
-        return told | credentials(settings)
 
     @property
     def _where(self) -> str:

@@ -77,7 +77,7 @@ def _restored_to(commit: Mapping[str, Any]) -> int:
 
 
 def rows(silver: LakeTable, table: Served, since: int | None) -> Iterator[pa.RecordBatch]:
-    """The table's rows that changed after a batch, deleted ones too, or (since None) all that are live."""
+    """The table's rows that changed after a batch, deleted ones too, or (since None) all that it is to hold."""
     delta = _opened(silver)
     held = {field.name for field in delta.schema().fields}
     if missing := {column.silver_name for column in table.columns} - held:
@@ -85,23 +85,25 @@ def rows(silver: LakeTable, table: Served, since: int | None) -> Iterator[pa.Rec
             f"{silver.uri} has no {', '.join(sorted(missing))}, of which {table.name} is served; materialize "
             f"{silver.name}, or correct the declaration"
         )
-    schema = pa.schema(
-        [
-            *(pa.field(column.name, arrow_type(column.type)) for column in table.columns),
-            (IS_DELETED, pa.bool_()),
-        ]
-    )
+    fields = [pa.field(column.name, arrow_type(column.type)) for column in table.columns]
+    if not table.keeps_deleted:
+        fields.append(pa.field(IS_DELETED, pa.bool_()))
     with explained(silver.uri, "querying"):
         answer = QueryBuilder().register("held", delta).execute(_question(table, since))
         for batch in _gathered(pa.record_batch(each) for each in answer):
-            yield _fitted(batch, schema)
+            yield _fitted(batch, pa.schema(fields))
 
 
 def _question(table: Served, since: int | None) -> str:
     columns = [f'"{column.silver_name}" as "{column.name}"' for column in table.columns]
     wanted = [f"\"{name}\" = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in table.where.items()]
-    wanted.append(f"not {IS_DELETED}" if since is None else f"_batch > {since}")
-    return f"select {', '.join([*columns, IS_DELETED])} from held where {' and '.join(wanted)}"
+    if not table.keeps_deleted:
+        columns.append(IS_DELETED)
+    if since is not None:
+        wanted.append(f"_batch > {since}")
+    elif not table.keeps_deleted:
+        wanted.append(f"not {IS_DELETED}")
+    return f"select {', '.join(columns)} from held where {' and '.join(wanted) or 'true'}"
 
 
 def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

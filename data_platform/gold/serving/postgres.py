@@ -11,39 +11,41 @@ import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from data_platform.gold.serving import statements
+from data_platform.gold.serving.columns import ColumnTypes
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.statements import STAGED, Dialect
 from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 DIALECT = Dialect(
-    database="PostgreSQL",
-    types={
-        "string": "text",
-        "json": "text",
-        "boolean": "boolean",
-        "bigint": "bigint",
-        "double": "double precision",
-        "decimal": "numeric({precision}, {scale})",
-        "date": "date",
-        "timestamp": "timestamp with time zone",
-        "binary": "bytea",
-    },
-    shown={
-        "string": ("text", "character varying"),
-        "json": ("text", "character varying"),
-        "boolean": ("boolean",),
-        "bigint": ("bigint",),
-        "double": ("double precision",),
-        "decimal": ("numeric",),
-        "date": ("date",),
-        "timestamp": ("timestamp with time zone",),
-        "binary": ("bytea",),
-    },
+    columns=ColumnTypes(
+        "PostgreSQL",
+        types={
+            "string": "text",
+            "json": "text",
+            "boolean": "boolean",
+            "bigint": "bigint",
+            "double": "double precision",
+            "decimal": "numeric({precision}, {scale})",
+            "date": "date",
+            "timestamp": "timestamp with time zone",
+            "binary": "bytea",
+        },
+        shown={
+            "string": ("text", "character varying"),
+            "json": ("text", "character varying"),
+            "boolean": ("boolean",),
+            "bigint": ("bigint",),
+            "double": ("double precision",),
+            "decimal": ("numeric",),
+            "date": ("date",),
+            "timestamp": ("timestamp with time zone",),
+            "binary": ("bytea",),
+        },
+    ),
     # Others may read on, and two loads may not pass each other.
-    lock="lock table {table} in share row exclusive mode",
+    lock="lock table {positions} in share row exclusive mode",
     after_staging="on commit drop",
-    after_table=lambda table: "",  # noqa: ARG005 - nothing to lay out
 )
 # The driver names it in bytes, whatever its types say.
 _PRIMARY = ("PG_DIAG_MESSAGE_PRIMARY", b"PG_DIAG_MESSAGE_PRIMARY")

@@ -1,6 +1,5 @@
 """Redshift as a target: rows are put into S3 as Parquet, and COPY takes them from there into a staging table."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
@@ -10,51 +9,58 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import redshift_connector
 from redshift_connector.error import Error as DriverError
 
 from data_platform.connectors.aws import client, explained
 from data_platform.connectors.base import SourceError
 from data_platform.gold.serving import statements
+from data_platform.gold.serving.columns import ColumnTypes, Staged
 from data_platform.gold.serving.declared import Served
+from data_platform.gold.serving.files import parquet_files
 from data_platform.gold.serving.statements import STAGED, Dialect
 from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
-# Rows of a staged file; several files are read at once by the cluster's slices.
-FILE_ROWS = 1_000_000
 # The most that a VARCHAR holds.
 TEXT_BYTES = 65_535
 _TEXT = f"varchar({TEXT_BYTES})"
 
+
+def _sorted_by(table: Served) -> str:
+    """By what is looked for: the key, or where dbt takes what changed, the batch."""
+    return ", ".join(f'"{name}"' for name in (("_batch",) if table.keeps_deleted else table.key))
+
+
 DIALECT = Dialect(
-    database="Redshift",
-    types={
-        "string": _TEXT,
-        "json": _TEXT,
-        "boolean": "boolean",
-        "bigint": "bigint",
-        "double": "double precision",
-        "decimal": "decimal({precision}, {scale})",
-        "date": "date",
-        # In UTC: COPY takes no zone from Parquet.
-        "timestamp": "timestamp",
-    },
-    shown={
-        "string": ("character varying",),
-        "json": ("character varying",),
-        "boolean": ("boolean",),
-        "bigint": ("bigint",),
-        "double": ("double precision",),
-        "decimal": ("numeric",),
-        "date": ("date",),
-        "timestamp": ("timestamp without time zone",),
-    },
+    columns=ColumnTypes(
+        "Redshift",
+        types={
+            "string": _TEXT,
+            "json": _TEXT,
+            "boolean": "boolean",
+            "bigint": "bigint",
+            "double": "double precision",
+            "decimal": "decimal({precision}, {scale})",
+            "date": "date",
+            "timestamp": "timestamp with time zone",
+        },
+        shown={
+            "string": ("character varying",),
+            "json": ("character varying",),
+            "boolean": ("boolean",),
+            "bigint": ("bigint",),
+            "double": ("double precision",),
+            "decimal": ("numeric",),
+            "date": ("date",),
+            "timestamp": ("timestamp with time zone",),
+        },
+        # COPY takes no zone from Parquet; its moments are in UTC.
+        staged={"timestamp": Staged("timestamp", "({value} at time zone 'UTC')")},
+    ),
     # First in the transaction, since a transaction sees what was committed before its first question.
-    lock="lock table {table}",
-    after_staging="",
-    after_table=lambda table: f'distkey ("{table.key[0]}") compound sortkey ({statements.listed(table.key)})',
+    lock="lock table {positions}",
+    after_table=lambda table: f'distkey ("{table.key[0]}") compound sortkey ({_sorted_by(table)})',
 )
 _NEEDED = ("redshift_database", "redshift_username", "redshift_password", "redshift_staging_uri")
 
@@ -178,25 +184,8 @@ class StagedFiles:
         self._bucket, _, self._prefix = uri.removeprefix("s3://").partition("/")
 
     def put(self, rows: Iterator[pa.RecordBatch]) -> None:
-        writer: pq.ParquetWriter | None = None
-        written = 0
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "part.parquet"
-            for batch in rows:
-                _refuse_long_texts(batch)
-                # The one form of a moment that every Redshift reads.
-                writer = writer or pq.ParquetWriter(
-                    file, batch.schema, compression="zstd", use_deprecated_int96_timestamps=True
-                )
-                writer.write_batch(batch)
-                written += batch.num_rows
-                if written >= FILE_ROWS:
-                    writer.close()
-                    self._upload(file)
-                    writer, written = None, 0
-            if writer:
-                writer.close()
-                self._upload(file)
+        for file in parquet_files(_checked(rows), old_moments=True):
+            self._upload(file)
 
     def _upload(self, file: Path) -> None:
         key = f"{self._prefix}part-{len(self.keys):05d}.parquet"
@@ -210,6 +199,12 @@ class StagedFiles:
         with suppress(SourceError), explained("s3", self.uri):
             for key in self.keys:
                 self._client.delete_object(Bucket=self._bucket, Key=key)
+
+
+def _checked(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        _refuse_long_texts(batch)
+        yield batch
 
 
 def _refuse_long_texts(batch: pa.RecordBatch) -> None:

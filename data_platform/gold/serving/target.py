@@ -64,12 +64,23 @@ class Work:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a load did, and how many rows the table has by now."""
+    """What a load did by the target's own count: the rows that reached it, and what became of them.
+
+    `gone` are those of the staged rows that silver has deleted, and that the table does not keep.
+    """
 
     rows: int
+    before: int = 0
+    staged: int = 0
+    gone: int = 0
     added: int = 0
     changed: int = 0
     deleted: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        taken_on = self.staged == self.added + self.changed + self.gone
+        return taken_on and self.rows == self.before + self.added - self.deleted
 
 
 class Session(Protocol):

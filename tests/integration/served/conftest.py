@@ -22,6 +22,7 @@ from data_platform.lake.tables import APP_ID, Lake, Note
 from data_platform.settings import Settings
 from sandbox.postgres.server import PostgresServer
 from sandbox.redshift.server import RedshiftServer
+from sandbox.snowflake.server import SnowflakeServer
 
 BUCKET = "staging"
 S3_LOGIN = {"aws_access_key_id": "somebody", "aws_secret_access_key": "a-secret-of-s3"}
@@ -161,6 +162,12 @@ def s3(s3_url: str) -> Any:
 @pytest.fixture(scope="session")
 def redshift(served_postgres: PostgresServer, s3: Any) -> Iterator[RedshiftServer]:
     with RedshiftServer(served_postgres, s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake() -> Iterator[SnowflakeServer]:
+    with SnowflakeServer() as server:
         yield server
 
 

@@ -12,8 +12,17 @@ from typing import Any
 from data_platform.gold.served import SERVED, serve, target_for
 from data_platform.gold.serving.postgres import PostgresSession
 from data_platform.gold.serving.redshift import RedshiftSession, StagedFiles
+from data_platform.gold.serving.snowflake import SnowflakeSession
+from data_platform.gold.warehouse import copy_of
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
+from data_platform.sources.catalogue import TABLES
+
+SESSIONS: dict[str, type] = {
+    "postgres": PostgresSession,
+    "redshift": RedshiftSession,
+    "snowflake": SnowflakeSession,
+}
 
 
 def die() -> None:
@@ -37,11 +46,12 @@ def plant(kind: type, method: str, beginning: str, after: bool) -> None:
 
 def main() -> None:
     order = json.load(sys.stdin)
-    session = PostgresSession if order["target"] == "postgres" else RedshiftSession
+    session = SESSIONS[order["target"]]
     kinds = {"execute": session, "_copy": session, "put": StagedFiles, "remove": StagedFiles}
     plant(kinds[order["method"]], order["method"], order["statement"], order["after"])
     settings = Settings(_env_file=None, **order["settings"])
-    table = next(each for each in SERVED if each.name == order["table"])
+    tables = (*SERVED, *(copy_of(table) for table in TABLES))
+    table = next(each for each in tables if each.name == order["table"])
     serve(table, target_for(order["target"], settings), lake_of(settings))
 
 

@@ -244,7 +244,7 @@ def test_first_loads_at_once_are_each_right(loading, ads):
 
 def test_many_batches_and_files_are_one_load(loading, ads, monkeypatch):
     monkeypatch.setattr("data_platform.gold.serving.changes.BATCH_ROWS", 7)
-    monkeypatch.setattr("data_platform.gold.serving.redshift.FILE_ROWS", 15)
+    monkeypatch.setattr("data_platform.gold.serving.files.FILE_ROWS", 15)
     ads.change(*(ad("facebook", number, day=1 + number % 28) for number in range(100)))
 
     assert loading.load(FACEBOOK_ADS).counts.added == 100
@@ -253,8 +253,8 @@ def test_many_batches_and_files_are_one_load(loading, ads, monkeypatch):
 
 KILLS = {
     "in the transaction, rows staged": ("_copy", "", True),
-    "rows put into the table": ("execute", "delete from served_positions", False),
-    "position noted": ("execute", "insert into served_positions", True),
+    "rows put into the table": ("execute", 'delete from "served_positions"', False),
+    "position noted": ("execute", 'insert into "served_positions"', True),
     "before the commit": ("execute", "commit", False),
     "after the commit": ("execute", "commit", True),
 }

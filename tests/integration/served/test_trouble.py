@@ -142,14 +142,14 @@ def test_a_connection_that_is_cut_leaves_the_table_as_it_was(loaded, ads, monkey
     ads.change(ad("facebook", 1, clicks=5))
     cut = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'data_platform_served'"
 
-    merge = statements._merge
+    merge = statements._take_on
 
     def merging(database, work):
         counts = merge(database, work)
         loaded.execute(cut)
         return counts
 
-    monkeypatch.setattr(statements, "_merge", merging)
+    monkeypatch.setattr(statements, "_take_on", merging)
     with pytest.raises(TargetUnreachable):
         loaded.load(FACEBOOK_ADS)
 

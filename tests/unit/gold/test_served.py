@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from data_platform.declarations import DATE, LIST, STRING, DeclarationError
+from data_platform.declarations import BOOLEAN, DATE, LIST, STRING, DeclarationError
 from data_platform.gold.served import FACEBOOK_ADS, GOOGLE_ADS, SERVED, served_assets, target_for, targets
 from data_platform.gold.serving.declared import Served, ServedColumn
 from data_platform.settings import Settings
@@ -32,7 +32,11 @@ def settings(**given):
         (lambda: ServedColumn("Id", STRING), "'Id' is not snake_case"),
         (lambda: ServedColumn('id"; drop table x', STRING), "is not snake_case"),
         (lambda: ServedColumn("tags", LIST(STRING)), "column tags is a list, which is not served"),
-        (lambda: ServedColumn("is_deleted", STRING), "is_deleted can't be served"),
+        (
+            lambda: table(columns=(ServedColumn("id", STRING), ServedColumn("is_deleted", BOOLEAN))),
+            "is_deleted can't be served",
+        ),
+        (lambda: table(keeps_deleted=True), "does not say which they are"),
         (lambda: table(name="Orders"), "'Orders' is not snake_case"),
         (lambda: table(key=()), "orders is kept by its key, and nothing is not what it serves"),
         (lambda: table(key=("id", "day")), "and id, day is not what it serves"),
