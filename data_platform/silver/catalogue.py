@@ -1,6 +1,8 @@
 """Every silver table that is made of several others, gathered from the modules beside this one."""
 
 from data_platform.silver.ad_performance import AD_PERFORMANCE
+from data_platform.silver.customer_identities import CUSTOMER_IDENTITIES
+from data_platform.silver.customers import CUSTOMERS
 from data_platform.silver.joined import Joined
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.order_reconciliation import ORDER_RECONCILIATION
@@ -12,6 +14,8 @@ from data_platform.silver.user_sessions import USER_SESSIONS
 
 JOINED: tuple[Joined, ...] = (
     AD_PERFORMANCE,
+    CUSTOMER_IDENTITIES,
+    CUSTOMERS,
     OPPORTUNITY_AMOUNTS,
     ORDERS,
     PRODUCTS,

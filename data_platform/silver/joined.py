@@ -16,6 +16,7 @@ from data_platform.declarations import Column, DeclarationError, Rule, SourceTab
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
 from data_platform.lake.tables import Lake, LakeTable, Note
+from data_platform.silver.before import NotKept, rows_before
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.step import ATTEMPTS, Refined, reached
 
@@ -35,8 +36,8 @@ class Joined:
     """A silver table with a row per `key`, made of other silver tables.
 
     `made` gives its rows from the inputs' live rows. `touched` gives the keys that may come out differently: from the
-    rows of each input that changed (deleted ones too, none where it did not), and from the live rows of the inputs and
-    of the table itself as it stands.
+    rows of each input that changed (as they are, deleted ones too, and as they were; none where it did not), and from
+    the live rows of the inputs and of the table itself as it stands.
 
     Where a row depends on other rows of the table, `carried_on` stands instead of the two: from the rows of each input
     that changed (at first all; deleted ones too) and the table's live rows as they stand it gives the keys that come
@@ -76,6 +77,16 @@ class Joined:
     @property
     def silver_name(self) -> str:
         return self.name
+
+    @property
+    def silver_key(self) -> tuple[str, ...]:
+        return self.key
+
+    @property
+    def plain_key(self) -> tuple[str, ...]:
+        """Those columns of the key that say nothing of a person."""
+        personal = {column.name for column in self.columns if column.personal}
+        return tuple(name for name in self.key if name not in personal)
 
     @property
     def restricted(self) -> bool:
@@ -125,7 +136,8 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
         .localCheckpoint()
     )
     counts = _counts(rows)
-    merge(spark, silver, rows, Merge(table.key, _clauses(table)), Note(position, counts))
+    how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
+    merge(spark, silver, rows, how, Note(position, counts))
     return _refined(silver, counts)
 
 
@@ -154,9 +166,29 @@ def _anew(
         source.silver_name: _read(spark, source, held[source.silver_name]).where(~F.col("is_deleted"))
         for source in table.inputs
     }
+    try:
+        since = {
+            source.silver_name: _and_before(spark, source, silver, held[source.silver_name], since)
+            for source in table.inputs
+        }
+    except NotKept as reason:
+        log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
+        made = table.made(live)
+        return made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made
     keys = table.touched(since, live | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
     concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in live.items()}
     return keys, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
+
+
+def _and_before(
+    spark: "SparkSession", source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
+) -> DataFrame:
+    """The rows of an input that changed, as they are and as they were when they were last looked at."""
+    changed, done = since[source.silver_name], reached(silver, held)
+    if held.batch == done:
+        return changed
+    before = rows_before(spark, held, source.silver_key, done, changed)
+    return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
 
 
 def _concerned(
@@ -190,7 +222,8 @@ def _first(
         .localCheckpoint()
     )
     counts = _counts(rows)
-    create(spark, silver, rows, Note(position, counts), (*table.key, "_batch"), table.partitioned_by)
+    note, stats = Note(position, counts), (*table.key, "_batch")
+    create(spark, silver, rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
     return _refined(silver, counts)
 
 
@@ -201,11 +234,13 @@ def _read(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable)
 
 def _nothing(spark: "SparkSession", source: SourceTable | Joined) -> DataFrame:
     """No row, in the columns that the table has."""
-    declared = [
-        f"`{column.silver_name}` {spark_type(column.type)}" for column in source.columns if column.silver_name
-    ]
-    said = ["is_deleted boolean", "_landed_at timestamp", "_batch bigint"]
-    return spark.createDataFrame([], ", ".join([*declared, *said]))
+    declared = {
+        column.silver_name: spark_type(column.type) for column in source.columns if column.silver_name
+    }
+    columns = declared | {"is_deleted": "boolean", "_landed_at": "timestamp", "_batch": "bigint"}
+    # Not from an empty list: a plan knows of this one that nothing comes of it, and passes over what is made with it.
+    listed = ", ".join(f"cast(null as {kind}) as `{name}`" for name, kind in columns.items())
+    return spark.sql(f"select {listed} where false")
 
 
 def _shaped(table: Joined, rows: DataFrame) -> DataFrame:
