@@ -163,7 +163,7 @@ def google(company: World, place: Place) -> Iterator[Served]:
 
 @contextmanager
 def clevertap(company: World, place: Place) -> Iterator[Served]:
-    people = EngagementWorld(company.seed, now=company.now)
+    people = EngagementWorld(company.seed, now=company.now, company=company)
     # An account this small is computed at once.
     server = CleverTapServer(people, port=place.port, computing=0)
     server.passcode = place.keep("passcode", lambda: server.passcode)

@@ -83,8 +83,14 @@ class World:
         self.clock = int(EPOCH.timestamp())
         self.lock = RLock()
         self.planted_ids: dict[str, dict[str, list[str]]] = {name: {} for name in crm.PREFIXES}
+        # Leads of people whom the CRM has already, each with the record that it has.
+        self.same_person: dict[str, str] = {}
+        # The email that a contact had before it went to another.
+        self.moved_emails: dict[str, str] = {}
         self.tables = self._history()
         faults.plant_history(self)
+        # The contacts and open leads of the first day that have an email and no fault, whatever happens to them later.
+        self.reachable = {table: faults.reachable(self, table) for table in ("contacts", "leads")}
 
     @property
     def now(self) -> datetime:

@@ -17,12 +17,24 @@ PER_THOUSAND = {
         "negative_revenue": 2,
         "unknown_status": 3,
         "converted_without_account": 2,
+        # The same person once more: whom `World.same_person` says.
+        "of_contact": 8,
+        "entered_twice": 4,
     },
-    "contacts": {"bad_email": 3, "other_case_email": 5, "changed_email": 3},
+    "contacts": {
+        "bad_email": 3,
+        "other_case_email": 5,
+        "changed_email": 3,
+        # People of their own, who read a mailbox together.
+        "family_email": 4,
+        "role_email": 4,
+    },
     "opportunities": {"negative_amount": 4, "huge_amount": 2},
     "accounts": {"negative_revenue": 4},
     "campaigns": {},
 }
+# Whose email is that of the row before.
+OF_THE_ROW_BEFORE = ("duplicate_email", "entered_twice", "family_email")
 DELETED_PER_THOUSAND = 10
 UNDELETED_PER_THOUSAND = 3
 
@@ -38,9 +50,45 @@ def plant_history(world: "World") -> None:
 
 
 def plant_day(world: "World") -> None:
-    """Each day brings a new lead with a bad email and a new opportunity with a negative amount."""
+    """Each day brings a new lead with a bad email and a new opportunity with a negative amount, and an email goes from
+    one contact to a new one."""
     _plant(world, "leads", "bad_email", [len(world.tables["leads"]) - 1])
     _plant(world, "opportunities", "negative_amount", [len(world.tables["opportunities"]) - 1])
+    _move_email(world)
+
+
+def _move_email(world: "World") -> None:
+    """Systems that knew the one by it go on doing so."""
+    contacts = world.tables["contacts"]
+    emails, gone, heir = contacts.columns["Email"], contacts.columns["IsDeleted"], len(contacts) - 1
+    free = unharmed(world, "contacts")
+    known = [place for place in free if emails[place] and not gone[place] and place != heir]
+    if not known or heir not in free:
+        return
+    left = known[world.day * 7_919 % len(known)]
+    world.moved_emails[contacts.ids[left]] = emails[left]
+    contacts.change([heir], Email=emails[left])
+    stamp = world.clock - 300
+    contacts.change(
+        [left],
+        Email=f"left{world.day}.{left}@elsewhere.example",
+        LastModifiedDate=stamp,
+        SystemModstamp=stamp,
+    )
+    note(world, "contacts", "moved_email", [left, heir])
+
+
+def reachable(world: "World", table: str) -> list[int]:
+    """Those of them with an email; of leads, those that became no contact."""
+    columns = world.tables[table].columns
+    converted = columns.get("IsConverted")
+    return [p for p in unharmed(world, table) if columns["Email"][p] and not (converted and converted[p])]
+
+
+def unharmed(world: "World", table: str) -> list[int]:
+    """The rows that carry no fault, in order."""
+    planted = {each for ids in world.planted_ids[table].values() for each in ids}
+    return [place for place, each in enumerate(world.tables[table].ids) if each not in planted]
 
 
 def _plant_table(world: "World", table: str, number: int) -> None:
@@ -52,7 +100,7 @@ def _plant_table(world: "World", table: str, number: int) -> None:
         fits = _fitting(world, table, fault)
         dealt = [place for place in pack if fits(place)][:count]
         _plant(world, table, fault, dealt)
-        taken = set(dealt) | {place - 1 for place in dealt if fault == "duplicate_email"}
+        taken = set(dealt) | {place - 1 for place in dealt if fault in OF_THE_ROW_BEFORE}
         pack = [place for place in pack if place not in taken]
     deleted = max(1, size * DELETED_PER_THOUSAND // 1_000)
     undeleted = max(1, size * UNDELETED_PER_THOUSAND // 1_000)
@@ -70,6 +118,15 @@ def _fitting(world: "World", table: str, fault: str) -> Callable[[int], bool]:
             return lambda place: (
                 place % 2 == 1 and not columns["IsConverted"][place] and bool(columns["Email"][place - 1])
             )
+        case "entered_twice" | "family_email":
+            free = set(unharmed(world, table))
+            # A family's first names differ, and someone who is entered twice is no one's contact yet.
+            fits = _is_other if fault == "family_email" else _is_open
+            return lambda place: (
+                {place, place - 1} <= free and bool(columns["Email"][place - 1]) and fits(columns, place)
+            )
+        case "of_contact":
+            return lambda place: not columns["IsConverted"][place]
         case "converted_without_account":
             return lambda place: bool(columns["IsConverted"][place])
         case "other_case_email" | "changed_email":
@@ -79,11 +136,39 @@ def _fitting(world: "World", table: str, fault: str) -> Callable[[int], bool]:
             return lambda _: True
 
 
+def _is_other(columns: dict[str, list[Any]], place: int) -> bool:
+    one, other = columns["FirstName"][place - 1], columns["FirstName"][place]
+    return not (one.startswith(other) or other.startswith(one))
+
+
+def _is_open(columns: dict[str, list[Any]], place: int) -> bool:
+    return not (columns["IsConverted"][place - 1] or columns["IsConverted"][place])
+
+
 def _plant(world: "World", table: str, fault: str, places: Sequence[int]) -> None:
     records = world.tables[table]
-    for number, place in enumerate(places):
-        records.change([place], **_faulty(records.columns, fault, place, number))
+    if fault in ("of_contact", "entered_twice"):
+        _repeat_people(world, fault, places)
+    else:
+        for number, place in enumerate(places):
+            records.change([place], **_faulty(records.columns, fault, place, number))
     note(world, table, fault, places)
+
+
+def _repeat_people(world: "World", fault: str, places: Sequence[int]) -> None:
+    """Leads take name and email of a contact who was no lead before, or of the lead before them."""
+    leads, contacts = world.tables["leads"], world.tables["contacts"]
+    were_leads = set(leads.columns["ConvertedContactId"])
+    free = [
+        place
+        for place in unharmed(world, "contacts")
+        if contacts.columns["Email"][place] and contacts.ids[place] not in were_leads
+    ]
+    for number, place in enumerate(places):
+        known, of = (contacts, free[number * 7]) if fault == "of_contact" else (leads, place - 1)
+        names = ("FirstName", "LastName", "Name", "Email")
+        leads.change([place], **{name: known.columns[name][of] for name in names})
+        world.same_person[leads.ids[place]] = known.ids[of]
 
 
 def _faulty(columns: dict[str, list[Any]], fault: str, place: int, number: int) -> dict[str, Any]:
@@ -97,8 +182,10 @@ def _faulty(columns: dict[str, list[Any]], fault: str, place: int, number: int) 
             return {"Status": pools.UNKNOWN_STATUS}
         case "converted_without_account":
             return {"ConvertedAccountId": None}
-        case "duplicate_email":
+        case "duplicate_email" | "family_email":
             return {"Email": columns["Email"][place - 1]}
+        case "role_email":
+            return {"Email": f"info@office{number // 2}.example"}
         case "other_case_email":
             return {"Email": columns["Email"][place].upper()}
         case "changed_email":

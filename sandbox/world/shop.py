@@ -35,6 +35,7 @@ PER_THOUSAND: dict[Table, dict[str, int]] = {
         "balance_of_no_number": 3,
         "balance_too_fine": 3,
         "unknown_tier": 4,
+        "spaced_email": 10,
     },
     "payments": {"negative_amount": 4, "unknown_currency": 3, "no_customer": 3, "endless_payment": 2},
 }
@@ -64,6 +65,8 @@ class Shop:
         default_factory=lambda: {"customers": {}, "payments": {}}
     )
     day: int = 0
+    # The Id that a customer had before the one of today.
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.begun = self.world.now
@@ -93,6 +96,7 @@ class Shop:
             yield [self._change("customers", row, updated_at=now, is_active=not row["is_active"])]
         for number, place in enumerate(renamed):
             row = self.rows["customers"][customers[place]]
+            self.renamed[f"moved-{self.day}-{number}"] = customers[place]
             yield [self._change("customers", row, updated_at=now, customer_id=f"moved-{self.day}-{number}")]
         for place in gone:
             key = customers[place]
@@ -176,6 +180,8 @@ def _fault(fault: str, row: Row) -> Row:
             return {"email": f"{row['customer_id']} at mail.example"}
         case "other_case_email":
             return {"email": (row["email"] or "Nobody@Shop.Example").swapcase()}
+        case "spaced_email":
+            return {"email": f"  {row['email']} " if row["email"] else None}
         case "negative_amount":
             return {"amount": -row["amount"]}
         case _:

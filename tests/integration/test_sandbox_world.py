@@ -75,7 +75,7 @@ def test_the_planted_faults_are_as_many_as_the_company_says(world):
         "bad lead emails": planted["leads"]["bad_email"],
         "bad contact emails": planted["contacts"]["bad_email"],
         "capital emails": planted["contacts"]["other_case_email"],
-        "duplicates": planted["leads"]["duplicate_email"],
+        "duplicates": planted["leads"]["duplicate_email"] + planted["leads"]["entered_twice"],
         "negative amounts": planted["opportunities"]["negative_amount"],
         "huge amounts": planted["opportunities"]["huge_amount"],
         "deleted": planted["leads"]["deleted"],

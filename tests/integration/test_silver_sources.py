@@ -54,7 +54,9 @@ Row = dict[str, Any]
 Judge = Callable[[Row], bool]
 # Which rows break which error rule.
 ERRORS: Mapping[str, Mapping[str, Judge]] = {
-    "customers": {"email_is_email": lambda row: row["email"] is not None and not is_address(row["email"])},
+    "customers": {
+        "email_is_email": lambda row: row["email"] is not None and not is_address(row["email"].strip())
+    },
     "payments": {
         "customer_id_not_null": lambda row: row["customer_id"] is None,
         "amount_between": lambda row: row["amount"] < 0,
