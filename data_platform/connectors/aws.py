@@ -51,7 +51,7 @@ def client(service: str, settings: Settings) -> Any:
 
 
 def _endpoint(service: str, settings: Settings) -> str | None:
-    own = getattr(settings, f"aws_endpoint_url_{service}", None)
+    own = getattr(settings, f"aws_endpoint_url_{service.replace('-', '_')}", None)
     if service == "dynamodbstreams":
         own = settings.aws_endpoint_url_dynamodb_streams or settings.aws_endpoint_url_dynamodb
     return own or settings.aws_endpoint_url

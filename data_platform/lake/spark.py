@@ -83,6 +83,13 @@ def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
     return spark
 
 
+def submitted_session() -> "SparkSession":
+    """The session of a job that somebody submitted, who said where it runs and brought Delta along."""
+    from pyspark.sql import SparkSession
+
+    return _configured(SparkSession.builder).getOrCreate()
+
+
 def _leave_errors_to_their_exceptions() -> None:
     """PySpark writes them to the terminal as well."""
     from pyspark.logger import PySparkLogger

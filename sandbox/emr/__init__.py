@@ -1,0 +1,1 @@
+"""EMR Serverless: a stub of its API at the HTTP level, whose jobs really run."""
