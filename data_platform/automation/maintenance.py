@@ -52,7 +52,7 @@ def _step(table: SourceTable, settings: Settings) -> dg.OpDefinition:
             _tell(context, lake.quarantine(table).name, tend(lake.quarantine(table)))
             for held in (lake.silver(table.silver_name), lake.silver_quarantine(table.silver_name)):
                 if held.exists:
-                    _tell(context, held.name, tend_with_spark(session(settings), held, table.silver_key))
+                    _tell(context, held.name, tend_with_spark(session(settings), held, table.silver_order))
 
     return tend_table
 

@@ -65,6 +65,8 @@ class SourceTable:
     ignores: tuple[str, ...] = ()
     # The files that another tool lands of the same rows; a setting says which way is taken.
     files: Snapshot | None = None
+    # The column by which its rows lie in silver, where the key says nothing of what is asked for together.
+    lies_by: str | None = None
     by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +133,17 @@ class SourceTable:
             self._check_stream(self.load)
         self._check_files()
         self._check_concealed()
+        self._check_order()
+
+    def _check_order(self) -> None:
+        if self.lies_by is None:
+            return
+        self._must_be_columns("order in silver", (self.lies_by,))
+        if self.by_name[self.lies_by].personal:
+            self._refuse(
+                f"it lies by {self.lies_by}, which is personal, and each file of silver tells the log its first value; "
+                "choose another column, or leave lies_by out"
+            )
 
     def _check_stream(self, load: Stream) -> None:
         if load.lag and self.every is not Every.ON_CHANGE:
@@ -220,6 +233,18 @@ class SourceTable:
     @property
     def silver_key(self) -> tuple[str, ...]:
         return tuple(name for key in self.key if (name := self.by_name[key].silver_name))
+
+    @property
+    def silver_order(self) -> tuple[str, ...]:
+        """By what rows lie together in silver's files."""
+        lies_by = self.by_name[self.lies_by].silver_name if self.lies_by else None
+        return (lies_by,) if lies_by else self.silver_key
+
+    @property
+    def plain_key(self) -> tuple[str, ...]:
+        """Those columns of silver's key that say nothing of a person."""
+        personal = {column.silver_name for column in self.personal_columns}
+        return tuple(name for name in self.silver_key if name not in personal)
 
     @property
     def personal_columns(self) -> tuple[Column, ...]:

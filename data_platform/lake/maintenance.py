@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEEP_REPLACED = timedelta(days=7)
 # As large as delta-rs and Athena like them.
 JOINED_BYTES = 100 * 1024 * 1024
+# Silver is changed by key: a file is rewritten whole for one row of it, so there are more of them.
+SILVER_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def tend_with_spark(
     before = len(table.delta.file_uris())
     with commit_says(spark, APP_ID, None, table.note.to_json()):
         if before > 1:
+            spark.conf.set("spark.databricks.delta.optimize.maxFileSize", str(SILVER_BYTES))
             by = ", ".join(f"`{name}`" for name in order)
             spark.sql(f"optimize delta.`{table.uri}` zorder by ({by})").collect()
         hours = int(keep_replaced.total_seconds() // 3600)

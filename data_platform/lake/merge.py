@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from data_platform.lake.errors import CommitLost, LakeError
+from data_platform.lake.ranges import where_keys_lie
 from data_platform.lake.spark import commit_says
 from data_platform.lake.tables import APP_ID, LakeTable, Note
 
@@ -13,12 +14,25 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+# A first load is cut into files of so many rows, each with its own stretch of keys, so that a change of some keys
+# meets some files; smaller ones would make a log that takes longer to read than they save.
+FILE_ROWS = 100_000
+# Up to so many rows are sent to wherever the table's rows are; more are shuffled with them.
+FEW = 500_000
+
+
 @dataclass(frozen=True)
 class Merge:
-    """How incoming rows (`s`) meet the rows that are held (`t`): the clauses after `MERGE INTO … ON key`."""
+    """How incoming rows (`s`) meet the rows that are held (`t`): the clauses after `MERGE INTO … ON key`.
+
+    `plain` are those columns of the key whose values say nothing of a person: the commit may name some. `count` is how
+    many rows come in.
+    """
 
     key: Sequence[str]
     clauses: str
+    plain: Sequence[str]
+    count: int
 
 
 def assigned(columns: Sequence[str]) -> str:
@@ -43,21 +57,38 @@ def create(
     note: Note,
     stats: Sequence[str],
     partitions: Sequence[str] = (),
+    *,
+    order: Sequence[str],
+    count: int,
 ) -> None:
-    """The table's first commit: all of the rows. Only `stats` columns get statistics, see `LakeTable.create`."""
+    """The table's first commit: all of the rows, so many, those that are close in `order` in one file. Only `stats`
+    columns get statistics, see `LakeTable.create`."""
     writer = (
-        rows.write.format("delta").mode("append").option("delta.dataSkippingStatsColumns", ",".join(stats))
+        (rows if partitions else _in_order(rows, order, count))
+        .write.format("delta")
+        .mode("append")
+        .option("delta.dataSkippingStatsColumns", ",".join(stats))
     )
     with commit_says(spark, APP_ID, 1, replace(note, batch=1).to_json()), _explained(table):
         writer.partitionBy(*partitions).save(table.uri)
     _confirm(table, note)
 
 
+def _in_order(rows: "DataFrame", order: Sequence[str], count: int) -> "DataFrame":
+    files = -(-count // FILE_ROWS)
+    if files <= 1:
+        return rows.coalesce(1)
+    return rows.repartitionByRange(files, *order).sortWithinPartitions(*order)
+
+
 def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
-    """Merge the rows by key, in one commit with the note."""
+    """Merge the rows by key, in one commit with the note. Files that can hold none of the keys are not read."""
     view = f"incoming_{uuid4().hex}"
-    rows.createOrReplaceTempView(view)
-    on = " and ".join(f"t.`{name}` = s.`{name}`" for name in how.key)
+    incoming = rows.hint("broadcast") if how.count <= FEW else rows
+    incoming.createOrReplaceTempView(view)
+    same = [f"t.`{name}` = s.`{name}`" for name in how.key]
+    lies = where_keys_lie(spark, table, rows, how.plain) if how.count <= FEW else None
+    on = " and ".join([*same, lies] if lies else same)
     batch = table.batch + 1
     try:
         with commit_says(spark, APP_ID, batch, replace(note, batch=batch).to_json()), _explained(table):

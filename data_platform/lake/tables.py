@@ -146,6 +146,15 @@ class LakeTable:
     def rows(self) -> int:
         return self.delta.count() if self.delta else 0
 
+    def rows_at(self, version: int) -> int:
+        """How many rows an earlier version held."""
+        with explained(self.uri, "reading"):
+            return int(
+                DeltaTable(
+                    self.uri, version=version, storage_options=dict(self.storage_options) or None
+                ).count()
+            )
+
     @cached_property
     def note(self) -> Note | None:
         """The newest commit that carries a position; each of ours does, another tool's may not."""

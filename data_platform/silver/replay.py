@@ -46,8 +46,8 @@ def replay(spark: "SparkSession", table: SourceTable, lake: Lake) -> Replayed:
     judged = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
     judged = judged.withColumn("_waits", F.lit(True)).localCheckpoint()
     good = judged.where(F.size("_reasons") == 0)
-    passed = good.count()
+    passed, waited = good.count(), judged.count()
     if passed:
-        write_silver(spark, table, silver, good, Note(silver.note.position, {"replayed": passed}))
-    keep_back(spark, table, quarantine, judged, Note(quarantine.note.position, {"replayed": passed}))
+        write_silver(spark, table, silver, good, Note(silver.note.position, {"replayed": passed}), passed)
+    keep_back(spark, table, quarantine, judged, Note(quarantine.note.position, {"replayed": passed}), waited)
     return Replayed(passed, quarantine.fresh().rows)

@@ -52,6 +52,19 @@ class Refined:
             f"{self.quarantined:,} quarantined"
         )
 
+    @property
+    def metadata(self) -> dict[str, int]:
+        """What Dagster keeps of it."""
+        return {
+            "dagster/row_count": self.rows,
+            "read": self.read,
+            "keys": self.keys,
+            "merged": self.merged,
+            "quarantined": self.quarantined,
+            "deleted": self.deleted,
+            "batch": self.batch,
+        }
+
 
 def refine(spark: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) -> Refined:
     """Bring silver up to what bronze holds. Killed anywhere, it goes on from silver's own position when run again.
@@ -117,8 +130,8 @@ def _merge_judged(
         # A row with a key is kept back once however often it is looked at; one without is known by its batch.
         keyed = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
         unseen = F.col("_source_batch") > reached(held.quarantine, held.bronze)
-        keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note)
-    write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note)
+        keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note, counts["keys"])
+    write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note, counts["merged"])
     return {"read": landed, **counts}
 
 
@@ -175,12 +188,12 @@ def _counts(judged: DataFrame) -> dict[str, int]:
 
 
 def write_silver(
-    spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note
+    spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note, count: int
 ) -> None:
-    """Merge rows that passed; the newest version of a key wins, whatever the order they come in."""
+    """Merge rows that passed, so many; the newest version of a key wins, whatever the order they come in."""
     rows = _stamped(good.drop("_reasons", "_waits"), silver)
     if not silver.exists:
-        create(spark, silver, rows.drop("_bare"), note, _stats(table))
+        create(spark, silver, rows.drop("_bare"), note, _stats(table), order=table.silver_order, count=count)
         return
     columns = [name for name in rows.columns if name != "_bare"]
     marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
@@ -190,17 +203,23 @@ def write_silver(
         when matched and {newer} then update set {assigned(columns)}
         when not matched then insert ({listed("", columns)}) values ({listed("s.", columns)})
     """
-    merge(spark, silver, rows, Merge(table.silver_key, clauses), note)
+    merge(spark, silver, rows, Merge(table.silver_key, clauses, table.plain_key, count), note)
 
 
 def keep_back(
-    spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame, note: Note
+    spark: "SparkSession",
+    table: SourceTable,
+    quarantine: LakeTable,
+    judged: DataFrame,
+    note: Note,
+    count: int,
 ) -> None:
-    """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes."""
+    """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes. `count` is
+    how many rows were judged."""
     concerned = judged.where((F.size("_reasons") > 0) | F.col("_waits"))
     rows = _stamped(concerned.drop("_bare", "_waits"), quarantine)
     if not quarantine.exists:
-        create(spark, quarantine, rows, note, _stats(table))
+        create(spark, quarantine, rows, note, _stats(table), order=table.silver_order, count=count)
         return
     newer = _newer(table)
     clauses = f"""
@@ -209,7 +228,7 @@ def keep_back(
         when not matched and size(s._reasons) > 0 then insert ({listed("", rows.columns)})
             values ({listed("s.", rows.columns)})
     """
-    merge(spark, quarantine, rows, Merge(table.silver_key, clauses), note)
+    merge(spark, quarantine, rows, Merge(table.silver_key, clauses, table.plain_key, count), note)
 
 
 def _stamped(rows: DataFrame, table: LakeTable) -> DataFrame:
@@ -217,7 +236,9 @@ def _stamped(rows: DataFrame, table: LakeTable) -> DataFrame:
 
 
 def _stats(table: SourceTable) -> tuple[str, ...]:
-    return (*table.silver_key, *cursor_of(table), "_source_batch", "_batch")
+    return tuple(
+        dict.fromkeys((*table.silver_key, *table.silver_order, *cursor_of(table), "_source_batch", "_batch"))
+    )
 
 
 def _newer(table: SourceTable) -> str:
