@@ -5,7 +5,6 @@ Rows are stamped by the database's clock, so their history ends at this moment a
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -72,7 +71,7 @@ class RawData:
             row["updated_at"] = now
         self._insert("customer_orders", made)
         self._insert("financial_transactions", lines)
-        self.update("customer_orders", chosen, status="returned", amount=Decimal("1.23"))
+        self.update("customer_orders", chosen, status="returned")
         return {
             "customer_orders": len(made) + len(chosen),
             "financial_transactions": len(lines),

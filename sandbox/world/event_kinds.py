@@ -12,6 +12,8 @@ from uuid import UUID
 
 import numpy as np
 
+from sandbox.world.products import category, product_id
+
 Row = dict[str, Any]
 
 # City, country, latitude, longitude.
@@ -24,7 +26,8 @@ CITIES = (
     ("東京", "JP", 35.6762, 139.6503),
 )
 CURRENCIES = ("GBP", "EUR", "EUR", "EUR", "USD", "JPY")
-CATEGORIES = ("Books", "Garden", "Kitchen", "Toys", "Children's wear")
+# What an order is paid in, by its number.
+ORDER_CURRENCIES = ("EUR", "EUR", "USD", "GBP")
 # What a visitor does, in the order in which it is done; most leave before the end.
 VISIT = ("page_view", "search", "product_view", "login", "add_to_cart", "checkout_started", "purchase")
 STEPS = ("placed", "paid", "packed", "shipped", "delivered")
@@ -40,6 +43,8 @@ MERCHANTS = (
 )
 SCHEMES = {"4": "visa", "5": "mastercard"}
 SESSION_GAP = timedelta(minutes=30)
+# The shop's payments of orders are numbered by the orders, beyond all its others.
+FIRST_ORDER_PAYMENT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Span:
     since: datetime
     until: datetime
     customers: Sequence[str]
-    products: int
+    # What a piece of each product costs.
+    prices: Sequence[Decimal]
     random: np.random.Generator
     # How many orders the company had before.
     ordered: int
@@ -79,7 +85,8 @@ def _visit(span: Span, steps: int) -> Iterator[Row]:
     visitor, moment = span.pick(len(span.customers)), span.moment()
     city, country, latitude, longitude = CITIES[visitor % len(CITIES)]
     is_mobile, session = visitor % 3 == 0, f"S-{span.event_id()[:18]}"
-    product, price = f"P-{span.pick(span.products):05d}", Decimal(100 + span.pick(20_000)).scaleb(-2)
+    number = span.pick(len(span.prices))
+    product, price = product_id(number), span.prices[number]
     for place, kind in enumerate(VISIT[:steps], start=1):
         is_known, bought = place > VISIT.index("login"), kind == "purchase"
         about_product = kind in ("product_view", "add_to_cart", "purchase")
@@ -134,14 +141,7 @@ def order_events(span: Span, count: int) -> Iterator[Row]:
 
 def _order(span: Span, number: int, steps: int) -> Iterator[Row]:
     customer, moment = number % len(span.customers), span.moment()
-    items: list[Row] = [
-        {
-            "product_id": f"P-{span.pick(span.products):05d}",
-            "quantity": 1 + span.pick(4),
-            "unit_price": Decimal(100 + span.pick(9_900)).scaleb(-2),
-        }
-        for _ in range(1 + span.pick(3))
-    ]
+    items = _items(span, number)
     for place, step in enumerate(STEPS[:steps]):
         is_sent = place >= STEPS.index("shipped")
         yield {
@@ -152,9 +152,9 @@ def _order(span: Span, number: int, steps: int) -> Iterator[Row]:
             "customer_id": span.customers[customer] if number % 30 else f"W-{number:06d}",
             "items": items,
             "amount": sum((each["quantity"] * each["unit_price"] for each in items), Decimal(0)),
-            "currency": CURRENCIES[customer % len(CITIES)],
+            "currency": ORDER_CURRENCIES[number % len(ORDER_CURRENCIES)],
             "payment_method": ("card", "card", "wallet", "invoice")[number % 4],
-            "payment_id": 1_000_000 + number if place else None,
+            "payment_id": FIRST_ORDER_PAYMENT + number if place else None,
             "coupon_code": "SPRING10" if number % 8 == 0 else None,
             "shipping_address": f"{1 + customer % 90} Mill Lane, Flat {customer % 9}\nRear entrance",
             "shipping_postal_code": f"{10_000 + customer % 80_000}",
@@ -168,16 +168,26 @@ def _order(span: Span, number: int, steps: int) -> Iterator[Row]:
         moment += timedelta(seconds=60 + span.pick(1_000))
 
 
+def _items(span: Span, number: int) -> list[Row]:
+    """Pieces of one product, now and then in two lines."""
+    product, pieces = span.pick(len(span.prices)), 1 + span.pick(5)
+    parts = (1, pieces - 1) if number % 7 == 0 and pieces > 1 else (pieces,)
+    return [
+        {"product_id": product_id(product), "quantity": part, "unit_price": span.prices[product]}
+        for part in parts
+    ]
+
+
 def inventory_updates(span: Span, count: int) -> Iterator[Row]:
     for _ in range(count):
-        product, reason = span.pick(span.products), REASONS[span.pick(len(REASONS))]
+        product, reason = span.pick(len(span.prices)), REASONS[span.pick(len(REASONS))]
         moved = 1 + span.pick(40)
         yield {
             "event_id": span.event_id(),
             "reason": reason,
             "event_time": span.moment(),
-            "product_id": f"P-{product:05d}",
-            "category": CATEGORIES[product % len(CATEGORIES)],
+            "product_id": product_id(product),
+            "category": category(product),
             "warehouse_id": f"WH-{span.pick(4)}",
             "bin": f"{'ABCD'[product % 4]}{product % 60:02d}",
             "quantity_change": -moved if reason in ("sale", "transfer_out") else moved,

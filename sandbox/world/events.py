@@ -1,8 +1,8 @@
 """The company's streams: what is sent to each topic on each day, with faults in known numbers.
 
-Visitors and card holders are the CRM's contacts; orders and products have the warehouse's numbers, and amounts of
-their own. Pure functions of a World and a day, so that who asks again is told the same: where the messages are kept is
-the broker's affair.
+Visitors and card holders are the CRM's contacts; products cost what the catalogue says, and of what happens to orders
+here the warehouse and the shop make their own rows. Pure functions of a World and a day, so that who asks again is told
+the same: where the messages are kept is the broker's affair.
 """
 
 import zlib
@@ -23,6 +23,7 @@ from sandbox.world.event_kinds import (
     order_events,
     user_events,
 )
+from sandbox.world.products import how_many, prices
 
 Topic = Literal["user_events", "order_events", "inventory_updates", "card_transactions"]
 
@@ -90,6 +91,7 @@ class Streams:
     def __post_init__(self) -> None:
         # Those of the first day: they are the same on every later one.
         self.customers = self.world.tables["contacts"].ids[: self.world.sizes.contacts]
+        self.prices = prices(self.world, how_many(len(self.customers)))
 
     def messages(self, topic: Topic, day: int) -> list[Message]:
         """What is sent on that day, in this order."""
@@ -98,6 +100,26 @@ class Streams:
     def planted(self, topic: Topic, day: int) -> dict[str, list[str]]:
         """The keys of that day's messages with each fault."""
         return _Day(self, topic, day).planted
+
+    def orders(self, day: int) -> list[list[Row]]:
+        """Each order that is placed on that day: its steps as they happen, whatever becomes of their messages."""
+        steps: dict[str, list[Row]] = {}
+        for row in _Day(self, "order_events", day).rows:
+            steps.setdefault(row["order_id"], []).append(row)
+        return [steps[order] for order in sorted(steps)]
+
+    def how_many(self, topic: Topic, day: int) -> int:
+        """The messages of a day, but for what goes wrong with them."""
+        first = max(FEWEST, len(self.customers) * FIRST[topic] // 1_000)
+        return max(FEWEST, round(first * EACH_DAY)) if day else first
+
+    def ordered_before(self, day: int) -> int:
+        """The number of a day's first order: at first the newest of an order for each customer, then new ones."""
+        first = self.how_many("order_events", 0)
+        if day == 0:
+            return max(0, len(self.customers) - first)
+        # As many numbers as there are messages, since no day has more orders than that.
+        return max(len(self.customers), first) + (day - 1) * self.how_many("order_events", day)
 
     def until(self, topic: Topic, day: int) -> list[Message]:
         """What has been sent up to the end of that day."""
@@ -111,20 +133,19 @@ class _Day:
         self.topic, self.day = topic, day
         purpose = 600 + list(PARTITIONS).index(topic)
         self.random = streams.world.random(purpose, day)
-        first = max(FEWEST, len(streams.customers) * FIRST[topic] // 1_000)
-        self.count = max(FEWEST, round(first * EACH_DAY)) if day else first
+        self.count = streams.how_many(topic, day)
         until = EPOCH + timedelta(days=day)
         self.span = Span(
             since=until - (timedelta(days=1) if day else WEEK),
             until=until,
             customers=streams.customers,
-            products=max(20, len(streams.customers) // 10),
+            prices=streams.prices,
             random=self.random,
-            # As many orders as come with the messages of the days before.
-            ordered=len(streams.customers) // 2 + (first + (day - 1) * self.count if day else 0),
+            ordered=streams.ordered_before(day),
         )
         self.planted: dict[str, list[str]] = {}
-        self.messages = self._sent(self._rows())
+        self.rows = self._rows()
+        self.messages = self._sent(self.rows)
         self._disorder()
 
     def _rows(self) -> list[Row]:

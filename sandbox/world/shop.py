@@ -1,6 +1,7 @@
 """The shop's customers and their payments, with faults in known numbers.
 
-Customers have the Id and the email of their contact in the CRM, but for a few who are known to the shop alone.
+Customers have the Id and the email of their contact in the CRM, but for a few who are known to the shop alone. Orders
+that the company's events call paid are paid here, under the number that they name, but for a few.
 Pure functions of a World: where the rows are kept is the database's affair.
 """
 
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sandbox.world.company import World
+from sandbox.world.events import Streams
 
 Row = dict[str, Any]
 Table = Literal["customers", "payments"]
@@ -26,6 +28,8 @@ INTERESTS = ("garden", "cooking", 'so-called "art"', "back\\slash", "a, b and {c
 LONG_NOTE = 6_000
 PAYMENTS_PER_CUSTOMER = 3
 SHOP_ALONE_PER_THOUSAND = 50
+# Of the orders' payments, by their numbers: one in so many never comes, and one in so many is short of a unit.
+UNPAID_ONE_IN, SHORT_ONE_IN = 25, 60
 # How many customers, or payments, in a thousand carry a fault; never less than one.
 PER_THOUSAND: dict[Table, dict[str, int]] = {
     "customers": {
@@ -67,6 +71,10 @@ class Shop:
     day: int = 0
     # The Id that a customer had before the one of today.
     renamed: dict[str, str] = field(default_factory=dict)
+    numbered: int = 0
+    # The payments that events name and that are not here, and those of too little.
+    unpaid: list[int] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.begun = self.world.now
@@ -76,6 +84,8 @@ class Shop:
         for customer in list(self.rows["customers"]):
             for _ in range(PAYMENTS_PER_CUSTOMER):
                 self._put("payments", self._payment(customer, self.begun - timedelta(hours=2)))
+        for payment in self._of_orders():
+            self._put("payments", payment)
         self._plant("customers")
         self._plant("payments")
 
@@ -109,6 +119,34 @@ class Shop:
                 Happened("payments", None, self._put("payments", self._payment(payer, now))),
                 self._change("payments", settled, updated_at=now, method="transfer"),
             ]
+        for payment in self._of_orders():
+            yield [Happened("payments", None, self._put("payments", payment))]
+
+    def _of_orders(self) -> Iterator[Row]:
+        """What is paid for the orders of this day."""
+        for steps in Streams(self.world).orders(self.day):
+            for step in steps:
+                if step["event_type"] == "paid":
+                    yield from self._of_order(step)
+
+    def _of_order(self, paid: Row) -> Iterator[Row]:
+        number, amount = paid["payment_id"], paid["amount"]
+        if number % UNPAID_ONE_IN == 3:
+            self.unpaid.append(number)
+            return
+        if number % SHORT_ONE_IN == 1:
+            self.short.append(number)
+            amount -= min(amount, Decimal("1.00"))
+        yield {
+            "payment_id": number,
+            "customer_id": paid["customer_id"],
+            "amount": amount,
+            "currency": paid["currency"],
+            "method": paid["payment_method"],
+            "is_refund": False,
+            "paid_at": paid["event_time"],
+            "updated_at": paid["event_time"],
+        }
 
     def _change(self, table: Table, row: Row, **values: Any) -> Happened:
         key = row[KEYS[table]]
@@ -142,7 +180,8 @@ class Shop:
         }
 
     def _payment(self, customer: str, now: datetime) -> Row:
-        number = max(self.rows["payments"], default=0) + 1
+        self.numbered += 1
+        number = self.numbered
         paid = now - timedelta(seconds=number * 7_919 % 5_000_000)
         return {
             "payment_id": number,
