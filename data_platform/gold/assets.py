@@ -16,6 +16,7 @@ from dagster import (
     RetryPolicy,
 )
 
+from data_platform.gold.absent import absent_sources, without
 from data_platform.gold.dbt import run_dbt, seed_parse
 from data_platform.gold.library import (
     DagsterDbtTranslator,
@@ -26,6 +27,7 @@ from data_platform.gold.library import (
     get_subset_selection_for_context,
 )
 from data_platform.gold.prepare import prepare
+from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,7 +101,15 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
         current_dbt_indirect_selection_env=None,
     )
     # Unit tests look at the models' logic, not at data: they belong to the project's own tests.
-    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *selection]
+    absent = absent_sources(manifest, lake_of(settings))
+    arguments = [
+        "--no-write-json",
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        *selection,
+        *without(absent),
+    ]
     if indirect_selection:
         arguments += ["--indirect-selection", indirect_selection]
     target = settings.home / "warehouse" / "dbt"
@@ -107,6 +117,12 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
 
     results: list[DbtCoreCliEventMessage] = []
     ended = run_dbt(settings, arguments, target, lambda event: _keep_result(event, results))
+    if ended.success and not results:
+        raise Failure(
+            "gold has nothing to be built from yet: what was selected depends on silver tables that are not "
+            f"there. Materialize what it needs of these first: {', '.join(f'silver/{name}' for name in absent)}.",
+            allow_retries=False,
+        )
     rows = _row_counts(settings.duckdb_file)
     for result in results:
         count = rows.get(result.raw_event["data"]["node_info"]["node_name"])

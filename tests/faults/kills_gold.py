@@ -14,7 +14,7 @@ from tests.faults.result import Result
 from tests.faults.truth import Truth, gold_differs, gold_differs_from_truth
 
 SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
-TO_SILVER = 'key:"bronze/salesforce/*" or key:"silver/salesforce_*"'
+TO_SILVER = 'key:"bronze/salesforce/*" or key:"silver/salesforce_*" or key:"silver/opportunity_amounts"'
 GOLD = 'key:"gold/*"'
 RUN_DBT = "data_platform.gold.assets:run_dbt"
 RUN_MODEL = "dbt.task.run:ModelRunner.execute"
@@ -36,7 +36,7 @@ def _either_way(name: str, fault: Fault) -> Point:
 
 POINTS = (
     _either_way("before dbt", KillAt(RUN_DBT)),
-    # Four views of staging come first.
+    # Five views of staging come first.
     _either_way("between two models", KillAt(RUN_MODEL, call=7)),
     Point(
         "inside a model",

@@ -1,4 +1,4 @@
-"""The dbt project on small silver tables, built, changed and built again, against a truth written by hand."""
+"""The CRM's models on small silver tables, built, changed and built again, against a truth written by hand."""
 
 import shutil
 from datetime import UTC, date, datetime
@@ -47,6 +47,24 @@ def write_silver(settings: Settings, name: str, rows: list[dict]) -> None:
     unsaid = {"is_deleted": False, "_landed_at": at(6, 1), "_warnings": []}
     table = pa.Table.from_pylist([{**unsaid, **row} for row in rows], schema=schema)
     write_deltalake(f"{settings.lake}/silver/salesforce_{name}", table, mode="overwrite")
+
+
+def write_amounts(settings: Settings, *amounts: tuple[str, str, int]) -> None:
+    """Silver's opportunity_amounts: each deal's dollars, and the batch that they came with."""
+    schema = pa.schema(
+        [
+            ("opportunity_id", pa.string()),
+            ("amount_usd", pa.decimal128(18, 2)),
+            ("is_deleted", pa.bool_()),
+            ("_batch", pa.int64()),
+        ]
+    )
+    rows = [
+        {"opportunity_id": deal, "amount_usd": Decimal(dollars), "is_deleted": False, "_batch": batch}
+        for deal, dollars, batch in amounts
+    ]
+    table = pa.Table.from_pylist(rows, schema=schema)
+    write_deltalake(f"{settings.lake}/silver/opportunity_amounts", table, mode="overwrite")
 
 
 def account(account_id: str, name: str, segment: str, changed: datetime, batch: int, **more) -> dict:
@@ -104,6 +122,7 @@ def write_first_state(settings: Settings) -> None:
             deal("lost", None, at(1, 4), 1, **LOST, close_date=date(2024, 1, 30)),
         ],
     )
+    write_amounts(settings, ("open", "110.00", 1), ("after a change", "110.00", 1), ("won", "110.00", 1))
     write_silver(
         settings,
         "leads",
@@ -139,6 +158,14 @@ def write_second_state(settings: Settings) -> None:
             deal("lost", None, at(1, 4), 2, **LOST, close_date=date(2024, 1, 30), is_deleted=True),
         ],
     )
+    # A rate was put right, and one landed late; neither deal is another one than before.
+    write_amounts(
+        settings,
+        ("open", "110.00", 1),
+        ("after a change", "120.00", 2),
+        ("won", "110.00", 1),
+        ("of a late account", "100.00", 2),
+    )
     write_silver(
         settings,
         "leads",
@@ -152,6 +179,8 @@ def write_second_state(settings: Settings) -> None:
 
 
 def build(settings: Settings, *arguments: str) -> None:
+    if "--select" not in arguments:
+        arguments = (*arguments, "--select", "+path:models/marts/crm")
     target = settings.home / "warehouse" / "dbt"
     seed_parse(settings, target)
     ended = run_dbt(
@@ -267,31 +296,40 @@ def test_a_converted_lead_knows_the_account_and_contact_of_that_day(second):
     ]
 
 
+def dollars(*amounts: str) -> list[Decimal]:
+    return [Decimal(amount).quantize(Decimal("0.01")) for amount in amounts]
+
+
 def test_the_marts_hold_the_first_state(first):
     held = everything(first)
     january = date(2024, 1, 1)
     third = 1 / 3
-    assert held["crm.mart_lead_funnel"] == [(january, "Web", 3, 2, 1, 1, 2 * third, third, 1.0)]
-    assert held["crm.mart_pipeline"] == [
-        ("Proposal", "uma", "EUR", 2, Decimal("200.00"), Decimal("100.00"), date(2024, 9, 1)),
-        ("Proposal", "uma", "USD", 1, Decimal("100.00"), Decimal("50.00"), date(2024, 9, 1)),
+    assert held["crm.mart_lead_funnel"] == [
+        (january, "Web", 3, 2, 1, 1, 2 * third, third, 1.0, Decimal("110.00"))
     ]
-    assert held["crm.mart_win_rate"] == [(january, "uma", 2, 1, 1, 0.5)]
-    assert held["crm.mart_sales_cycle"] == [(january, "Small", 1, 20.0, 20.0, 20)]
+    assert held["crm.mart_pipeline"] == [
+        ("Proposal", "uma", "EUR", 2, *dollars("200", "100", "220", "110"), date(2024, 9, 1)),
+        ("Proposal", "uma", "USD", 1, *dollars("100", "50", "0", "0"), date(2024, 9, 1)),
+    ]
+    assert held["crm.mart_win_rate"] == [(january, "uma", 2, 1, 1, 0.5, *dollars("110", "0"))]
+    assert held["crm.mart_sales_cycle"] == [(january, "Small", 1, 20.0, 20.0, 20, *dollars("110"))]
 
 
 def test_the_marts_hold_the_second_state_without_what_was_deleted(second):
     held = everything(second)
     january, february = date(2024, 1, 1), date(2024, 2, 1)
-    assert held["crm.mart_lead_funnel"] == [(january, "Web", 2, 2, 1, 1, 1.0, 0.5, 1.0)]
+    assert held["crm.mart_lead_funnel"] == [(january, "Web", 2, 2, 1, 1, 1.0, 0.5, 1.0, Decimal("110.00"))]
     assert held["crm.mart_pipeline"] == [
-        ("Proposal", "uma", "EUR", 1, Decimal("100.00"), Decimal("50.00"), date(2024, 9, 1)),
-        ("Proposal", "uma", "USD", 1, Decimal("100.00"), Decimal("50.00"), date(2024, 9, 1)),
+        ("Proposal", "uma", "EUR", 1, *dollars("100", "50", "120", "60"), date(2024, 9, 1)),
+        ("Proposal", "uma", "USD", 1, *dollars("100", "50", "100", "50"), date(2024, 9, 1)),
     ]
-    assert held["crm.mart_win_rate"] == [(january, "uma", 1, 1, 0, 1.0), (february, "uma", 1, 1, 0, 1.0)]
+    assert held["crm.mart_win_rate"] == [
+        (january, "uma", 1, 1, 0, 1.0, *dollars("110", "0")),
+        (february, "uma", 1, 1, 0, 1.0, *dollars("110", "0")),
+    ]
     assert held["crm.mart_sales_cycle"] == [
-        (january, "Small", 1, 20.0, 20.0, 20),
-        (february, "Small", 1, 30.0, 30.0, 30),
+        (january, "Small", 1, 20.0, 20.0, 20, *dollars("110")),
+        (february, "Small", 1, 30.0, 30.0, 30, *dollars("110")),
     ]
 
 
@@ -320,6 +358,8 @@ def test_a_full_refresh_keeps_the_history(settings, second):
 def test_the_unit_tests_of_the_models_pass(settings, first):
     put_back(settings, first)
     target = settings.home / "warehouse" / "dbt"
-    ended = run_dbt(settings, ["--quiet", "test", "--select", "test_type:unit"], target)
+    models = ("path:models/marts/crm", "dim_accounts", "dim_contacts")
+    units = [f"{model},test_type:unit" for model in models]
+    ended = run_dbt(settings, ["--quiet", "test", "--select", *units], target)
     assert [node.node.name for node in ended.result if node.status != "pass"] == []
     assert len(ended.result.results) >= 12

@@ -9,6 +9,14 @@ with accounts as (
     from {{ ref('dim_accounts') }}
 ),
 
+amounts as (
+    select
+        opportunity_id,
+        amount_usd
+    from {{ ref('stg_opportunity_amounts') }}
+    where not is_deleted
+),
+
 opportunities as (
     select * from {{ ref('stg_salesforce__opportunities') }}
     {% if is_incremental() %}
@@ -16,7 +24,8 @@ opportunities as (
 
     union all
 
-    -- An account that landed after its deals, or changed before them, is another version than theirs.
+    -- An account that landed after its deals, or changed before them, is another version than theirs; a rate
+    -- may land or be put right after the deal.
     select * from {{ ref('stg_salesforce__opportunities') }}
     where
         not {{ touched_since() }}
@@ -26,7 +35,10 @@ opportunities as (
             left join accounts
                 on held.account_id = accounts.account_id
                 and {{ stood_at('accounts', 'held.created_at') }}
-            where held.account_key <> coalesce(accounts.account_key, {{ unknown_key() }})
+            left join amounts on held.opportunity_id = amounts.opportunity_id
+            where
+                held.account_key <> coalesce(accounts.account_key, {{ unknown_key() }})
+                or {{ differ(['amount_usd'], 'held', 'amounts') }}
         )
     {% endif %}
 )
@@ -43,6 +55,7 @@ select
     opportunities.owner_id,
     opportunities.amount,
     opportunities.currency,
+    amounts.amount_usd,
     opportunities.probability,
     opportunities.expected_revenue,
     opportunities.close_date,
@@ -60,3 +73,4 @@ from opportunities
 left join accounts
     on opportunities.account_id = accounts.account_id
     and {{ stood_at('accounts', 'opportunities.created_at') }}
+left join amounts on opportunities.opportunity_id = amounts.opportunity_id

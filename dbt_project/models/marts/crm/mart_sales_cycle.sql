@@ -5,7 +5,8 @@ select
     count(*) as won,
     avg(opportunities.days_to_win) as average_days,
     median(opportunities.days_to_win) as median_days,
-    max(opportunities.days_to_win) as longest_days
+    max(opportunities.days_to_win) as longest_days,
+    cast(coalesce(sum(opportunities.amount_usd), 0) as decimal(38, 2)) as won_usd
 from {{ ref('fct_opportunities') }} as opportunities
 inner join {{ ref('dim_accounts') }} as accounts
     on opportunities.account_key = accounts.account_key

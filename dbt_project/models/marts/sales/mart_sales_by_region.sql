@@ -1,0 +1,13 @@
+select
+    {{ month_of('orders.order_date') }} as order_month,
+    -- Where it is sent; what the warehouse alone knows of is where its customer lived then.
+    {{ or_none('coalesce(orders.shipping_country, customers.country)') }} as region,
+    {{ or_none('orders.sales_channel') }} as sales_channel,
+    count(*) as orders,
+    count(distinct orders.customer_id) as customers,
+    cast(coalesce(sum(orders.revenue_usd), 0) as decimal(38, 2)) as revenue_usd
+from {{ ref('fct_orders') }} as orders
+left join {{ ref('dim_customers') }} as customers
+    on orders.customer_key = customers.customer_key
+where not orders.is_deleted and orders.order_date is not null
+group by 1, 2, 3

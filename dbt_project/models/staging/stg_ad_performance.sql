@@ -1,0 +1,19 @@
+select
+    platform,
+    account_id,
+    account_name,
+    campaign_id,
+    campaign_name,
+    ad_group_id,
+    ad_group_name,
+    ad_id,
+    ad_name,
+    day,
+    impressions,
+    clicks,
+    currency,
+    spend,
+    spend_usd,
+    is_deleted,
+    _batch
+from {{ source('silver', 'ad_performance') }}

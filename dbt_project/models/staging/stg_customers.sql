@@ -1,0 +1,23 @@
+select
+    customer_id,
+    customer_kind,
+    full_name,
+    email,
+    phone,
+    account_id,
+    company_name,
+    country,
+    city,
+    industry,
+    segment,
+    tier,
+    lead_source,
+    is_lead_only,
+    first_seen_at,
+    matched_by,
+    records,
+    updated_at,
+    is_deleted,
+    _landed_at,
+    _batch
+from {{ source('silver', 'customers') }}

@@ -1,0 +1,6 @@
+select
+    opportunity_id,
+    amount_usd,
+    is_deleted,
+    _batch
+from {{ source('silver', 'opportunity_amounts') }}

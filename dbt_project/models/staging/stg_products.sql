@@ -1,0 +1,20 @@
+select
+    product_id,
+    product_name,
+    category,
+    price,
+    is_active,
+    quantity_on_hand,
+    quantity_reserved,
+    quantity_available,
+    reorder_point,
+    warehouses,
+    unit_cost,
+    unit_cost_currency,
+    stock_as_of,
+    in_catalogue,
+    updated_at,
+    is_deleted,
+    _landed_at,
+    _batch
+from {{ source('silver', 'products') }}

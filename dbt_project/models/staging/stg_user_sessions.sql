@@ -1,0 +1,21 @@
+select
+    visitor_id,
+    user_id,
+    started_at,
+    ended_at,
+    events,
+    page_views,
+    product_views,
+    cart_additions,
+    checkouts,
+    purchases,
+    value_usd,
+    device_type,
+    country,
+    utm_source,
+    utm_medium,
+    utm_campaign,
+    is_bot,
+    is_deleted,
+    _batch
+from {{ source('silver', 'user_sessions') }}
