@@ -15,6 +15,8 @@ from data_platform.checks.assets import freshness_checks, joined_checks, silver_
 from data_platform.declarations import Window
 from data_platform.gold.assets import gold_assets
 from data_platform.gold.served import served_assets
+from data_platform.gold.serving.declared import Served
+from data_platform.gold.warehouse import copy_of, copy_of_joined, warehouse_assets
 from data_platform.governance.assets import glue_asset, glue_checks
 from data_platform.governance.catalogued import Catalogued, catalogued
 from data_platform.lake.places import lake_of
@@ -30,13 +32,15 @@ def build(settings: Settings) -> dg.Definitions:
 
 def _platform(settings: Settings) -> dg.Definitions:
     condition = on_change()
+    gold = gold_assets(settings, condition)
     return dg.Definitions(
         assets=[
             *(bronze_asset(table, settings) for table in TABLES),
             *(days_asset(table, settings) for table in TABLES if isinstance(table.load, Window)),
             *(silver_asset(table, settings, condition) for table in TABLES),
             *(joined_asset(table, settings, condition) for table in JOINED),
-            gold_assets(settings, condition),
+            gold,
+            *warehouse_assets(_copies(), gold.dependency_keys, settings, condition),
             *served_assets(settings, condition),
         ],
         asset_checks=[
@@ -55,6 +59,17 @@ def _platform(settings: Settings) -> dg.Definitions:
         # One process a run, so that its silver steps share one Spark session; runs are what goes in parallel.
         executor=dg.in_process_executor,
     )
+
+
+def _copies() -> list[Served]:
+    """Every silver table as a warehouse holds it that does not read the lake."""
+    joined = (
+        copy_of_joined(
+            table.name, table.description, table.owner, table.key, {c.name: c for c in table.columns}
+        )
+        for table in JOINED
+    )
+    return [*(copy_of(table) for table in TABLES), *joined]
 
 
 def _glue(settings: Settings) -> dg.Definitions:

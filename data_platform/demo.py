@@ -55,7 +55,8 @@ def show() -> None:
     ran = _run_chain(settings, console)
     _tell_tables(console, lake_of(settings), ran, is_later)
     _tell_quarantine(console, lake_of(settings))
-    _tell_marts(console, settings)
+    if settings.warehouse == "duckdb":
+        _tell_marts(console, settings)
     _tell_next(console, settings, time.monotonic() - began)
 
 

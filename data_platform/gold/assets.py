@@ -16,8 +16,10 @@ from dagster import (
     RetryPolicy,
 )
 
+from data_platform.gold import readers
 from data_platform.gold.absent import absent_sources, without
-from data_platform.gold.dbt import run_dbt, seed_parse
+from data_platform.gold.counted import row_counts
+from data_platform.gold.dbt import artifacts_in, prepared_in, run_dbt, seed_parse
 from data_platform.gold.library import (
     DagsterDbtTranslator,
     DbtCoreCliEventMessage,
@@ -27,6 +29,7 @@ from data_platform.gold.library import (
     get_subset_selection_for_context,
 )
 from data_platform.gold.prepare import prepare
+from data_platform.gold.warehouse import silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
@@ -34,25 +37,24 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt_common.events.base_types import EventMsg
 
-# One process at a time writes to a DuckDB file.
-POOL = "duckdb"
-
 EVERY_MODEL = "fqn:*"
 
-# An analyst may have the warehouse open for a moment.
+# A warehouse that is reached over a network may be gone for a moment.
 RETRIES = RetryPolicy(max_retries=3, delay=5, backoff=Backoff.EXPONENTIAL)
 
 
 class GoldTranslator(DagsterDbtTranslator):
     """Names dbt's models and sources as the platform names its assets."""
 
-    def __init__(self, automation_condition: AutomationCondition[Any] | None) -> None:
+    def __init__(self, warehouse: str, automation_condition: AutomationCondition[Any] | None) -> None:
         super().__init__()
+        self._warehouse = warehouse
         self._automation_condition = automation_condition
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
-        layer = "silver" if dbt_resource_props["resource_type"] == "source" else "gold"
-        return AssetKey([layer, dbt_resource_props["name"]])
+        if dbt_resource_props["resource_type"] == "source":
+            return silver_key(self._warehouse, dbt_resource_props["name"])
+        return AssetKey(["gold", dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The folder of its model: staging, core, crm."""
@@ -69,7 +71,8 @@ def gold_assets(
     settings: Settings, automation_condition: AutomationCondition[Any] | None = None
 ) -> AssetsDefinition:
     """Gold's assets and their checks; dbt's manifest is made first where set-up has not."""
-    project = DbtProject(settings.dbt_project)
+    target = prepared_in(settings).relative_to(settings.dbt_project)
+    project = DbtProject(settings.dbt_project, target_path=target)
     if not project.manifest_path.exists():
         prepare(settings)
 
@@ -78,8 +81,9 @@ def gold_assets(
         project=project,
         name="gold",
         select=EVERY_MODEL,
-        dagster_dbt_translator=GoldTranslator(automation_condition),
-        pool=POOL,
+        dagster_dbt_translator=GoldTranslator(settings.warehouse, automation_condition),
+        # One process at a time writes to a DuckDB file, and one build at a time to any warehouse.
+        pool=settings.warehouse,
         retry_policy=RETRIES,
     )
     def gold(context: AssetExecutionContext) -> Iterator[Output[None] | AssetCheckResult]:
@@ -102,18 +106,13 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
     )
     # Unit tests look at the models' logic, not at data: they belong to the project's own tests.
     absent = absent_sources(manifest, lake_of(settings))
-    arguments = [
-        "--no-write-json",
-        "build",
-        "--exclude-resource-type",
-        "unit_test",
-        *selection,
-        *without(absent),
-    ]
+    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *selection, *without(absent)]
     if indirect_selection:
         arguments += ["--indirect-selection", indirect_selection]
-    target = settings.home / "warehouse" / "dbt"
+    target = artifacts_in(settings)
     seed_parse(settings, target)
+    if settings.warehouse == "duckdb":
+        readers.begin(settings)
 
     results: list[DbtCoreCliEventMessage] = []
     ended = run_dbt(settings, arguments, target, lambda event: _keep_result(event, results))
@@ -123,7 +122,9 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
             f"there. Materialize what it needs of these first: {', '.join(f'silver/{name}' for name in absent)}.",
             allow_retries=False,
         )
-    rows = _row_counts(settings.duckdb_file)
+    if ended.success and settings.warehouse == "duckdb":
+        readers.publish(settings)
+    rows = row_counts(settings, _tables(results, manifest))
     for result in results:
         count = rows.get(result.raw_event["data"]["node_info"]["node_name"])
         for event in result.to_default_asset_events(manifest, translator, context, target, project):
@@ -138,20 +139,16 @@ def _keep_result(event: "EventMsg", results: list[DbtCoreCliEventMessage]) -> No
         results.append(DbtCoreCliEventMessage(msg_to_dict(event), event_history_metadata={}))
 
 
-def _row_counts(warehouse: Path) -> dict[str, int]:
-    """How many rows each table of the warehouse has; nothing where the file is not there or in use."""
-    import duckdb
-
-    try:
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
-            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-            counts = (
-                (name, connection.table(f'"{schema}"."{name}"').count("*").fetchone())
-                for schema, name in tables
-            )
-            return {name: int(count[0]) for name, count in counts if count}
-    except duckdb.IOException:
-        return {}
+def _tables(results: list[DbtCoreCliEventMessage], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The tables that were built, each with its schema."""
+    built = (
+        manifest["nodes"].get(result.raw_event["data"]["node_info"]["unique_id"], {}) for result in results
+    )
+    return {
+        node["name"]: node["schema"]
+        for node in built
+        if node.get("resource_type") == "model" and node["config"]["materialized"] != "view"
+    }
 
 
 def _with_row_count(event: Any, count: int) -> Any:

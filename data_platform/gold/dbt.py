@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_platform.gold.profile import variables
 from data_platform.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def run_dbt(
     """Run one dbt command, its artifacts and its log going to `target`."""
     from dbt.cli.main import dbtRunner
 
-    _install_extension("delta")
-    settings.duckdb_file.parent.mkdir(parents=True, exist_ok=True)
+    if settings.warehouse == "duckdb":
+        _install_extension("delta")
+        settings.duckdb_building.parent.mkdir(parents=True, exist_ok=True)
     project = str(settings.dbt_project)
     places = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(target)]
     try:
@@ -42,12 +44,24 @@ def run_dbt(
                 ["--log-path", str(target), "--no-use-colors", *arguments, *places]
             )
     finally:
-        _let_go_of_the_warehouse()
+        _let_go_of_the_warehouse(settings)
+
+
+def prepared_in(settings: Settings) -> Path:
+    """Where set-up puts the manifest; another warehouse's models are other SQL."""
+    made = settings.dbt_project / "target"
+    return made if settings.warehouse == "duckdb" else made / settings.warehouse
+
+
+def artifacts_in(settings: Settings) -> Path:
+    """Where builds leave dbt's artifacts and its log."""
+    folder = settings.home / "warehouse" / "dbt"
+    return folder if settings.warehouse == "duckdb" else folder / settings.warehouse
 
 
 def seed_parse(settings: Settings, target: Path) -> None:
     """Begin a target with what set-up parsed, which dbt then has to compare alone."""
-    prepared = settings.dbt_project / "target" / _PARSED
+    prepared = prepared_in(settings) / _PARSED
     if prepared.exists() and not (target / _PARSED).exists():
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(prepared, target / _PARSED)
@@ -56,7 +70,7 @@ def seed_parse(settings: Settings, target: Path) -> None:
 @contextlib.contextmanager
 def _environment(settings: Settings) -> Iterator[None]:
     """The variables that profiles.yml and the sources read, for as long as dbt runs."""
-    told = {"DATA_PLATFORM_HOME": str(settings.home), "LAKE_URI": settings.lake}
+    told = variables(settings)
     before = {name: os.environ.get(name) for name in told}
     os.environ.update(told)
     try:
@@ -69,15 +83,18 @@ def _environment(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _let_go_of_the_warehouse() -> None:
+def _let_go_of_the_warehouse(settings: Settings) -> None:
     """dbt-duckdb keeps the file open, and locked, until the process ends.
 
     Its own close_all_connections() only forgets the connection, which stays open while anything else holds it.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import reset_adapters
 
     reset_adapters()  # type: ignore[no-untyped-call]
+    if settings.warehouse != "duckdb":
+        return
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
     if DuckDBConnectionManager._ENV is not None:
         DuckDBConnectionManager._ENV.close()
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

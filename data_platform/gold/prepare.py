@@ -6,14 +6,14 @@ declaration has changed.
 
 from dagster import Failure
 
-from data_platform.gold.dbt import run_dbt
+from data_platform.gold.dbt import prepared_in, run_dbt
 from data_platform.gold.sources import write_sources
 from data_platform.settings import Settings
 
 
 def prepare(settings: Settings) -> None:
     write_sources(settings.dbt_project)
-    parsed = run_dbt(settings, ["parse", "--quiet"], settings.dbt_project / "target")
+    parsed = run_dbt(settings, ["parse", "--quiet"], prepared_in(settings))
     if not parsed.success:
         raise Failure(
             f"dbt could not read the project in {settings.dbt_project}, so there is no manifest to make "

@@ -5,5 +5,17 @@
 
 {# Whether any of the columns differs between two rows, a null being equal to a null. #}
 {% macro differ(columns, left, right) -%}
-    ({% for column in columns %}{{ left }}.{{ column }} is distinct from {{ right }}.{{ column }}{% if not loop.last %} or {% endif %}{% endfor %})
+    ({% for column in columns %}{{ is_another(left ~ '.' ~ column, right ~ '.' ~ column) }}{% if not loop.last %} or {% endif %}{% endfor %})
+{%- endmacro %}
+
+{% macro is_another(left, right) -%}
+    {{ adapter.dispatch('is_another', 'data_platform')(left, right) }}
+{%- endmacro %}
+
+{% macro default__is_another(left, right) -%}
+    {{ left }} is distinct from {{ right }}
+{%- endmacro %}
+
+{% macro redshift__is_another(left, right) -%}
+    not coalesce({{ left }} = {{ right }}, {{ left }} is null and {{ right }} is null)
 {%- endmacro %}

@@ -11,5 +11,5 @@
 
 {# Null where there is nothing to take a part of. #}
 {% macro share(part, whole) -%}
-    cast({{ part }} as double) / nullif({{ whole }}, 0)
+    cast({{ part }} as double precision) / nullif({{ whole }}, 0)
 {%- endmacro %}

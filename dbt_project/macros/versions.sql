@@ -17,8 +17,16 @@ held as (
     {% if is_incremental() -%}
     select this.*
     from {{ this }} as this
-    inner join touched on this.{{ record_id }} = touched.{{ record_id }}
-    qualify row_number() over (partition by this.{{ record_id }} order by this.version_number desc) = 1
+    inner join (
+        select
+            versions.{{ record_id }},
+            max(versions.version_number) as version_number
+        from {{ this }} as versions
+        inner join touched on versions.{{ record_id }} = touched.{{ record_id }}
+        group by versions.{{ record_id }}
+    ) as newest
+        on this.{{ record_id }} = newest.{{ record_id }}
+        and this.version_number = newest.version_number
     {%- else -%}
     select
         *,
@@ -132,5 +140,14 @@ moves old deals to a younger account. #}
 
 {# The midnight that ends a day, by which all of the day has happened. #}
 {% macro end_of_day(day) -%}
+    {{ adapter.dispatch('end_of_day', 'data_platform')(day) }}
+{%- endmacro %}
+
+{% macro default__end_of_day(day) -%}
     cast({{ day }} + 1 as timestamp) at time zone 'UTC'
+{%- endmacro %}
+
+{# It has no zone to give to a moment but the session's, or one that is written out. #}
+{% macro snowflake__end_of_day(day) -%}
+    cast(cast(cast(dateadd(day, 1, {{ day }}) as date) as varchar) || ' 00:00:00+00:00' as timestamp_tz)
 {%- endmacro %}

@@ -6,6 +6,8 @@ Layout (distribution, sort keys, encodings) is dropped, and COPY from S3 becomes
 import re
 from dataclasses import dataclass
 
+# dbt says of each statement where it comes from.
+_REMARKS = r"\s*(?:/\*.*?\*/\s*)*"
 _COLUMNS = r"\(\s*\"?\w+\"?(?:\s*,\s*\"?\w+\"?)*\s*\)"
 _LAYOUT = re.compile(
     rf"\bdiststyle\s+(?:all|even|key|auto)\b|\bdistkey\b(?:\s*{_COLUMNS})?"
@@ -27,6 +29,11 @@ _REFUSED = re.compile(
 )
 
 
+# Its own functions that take a word for a part of a date, which PostgreSQL would take for a column.
+_PART_OF_DATE = re.compile(r"\bdate(add|diff)\s*\(\s*'?(\w+)'?\s*,", re.IGNORECASE)
+_UNBOUND_VIEW = re.compile(r"\bwith\s+no\s+schema\s+binding\b", re.IGNORECASE)
+
+
 class Refused(Exception):
     """Redshift does not take this statement."""
 
@@ -44,8 +51,9 @@ def translated(text: str) -> Statement:
         return _copy(found)
     if refused := _REFUSED.search(text):
         raise Refused(f'syntax error at or near "{refused[0].split()[0]}"')
-    if re.match(r"\s*(?:create|alter)\s", text, re.IGNORECASE):
-        return Statement(_LAYOUT.sub("", text))
+    text = _PART_OF_DATE.sub(r"rs_date\1('\2',", text)
+    if re.match(rf"{_REMARKS}(?:create|alter)\s", text, re.IGNORECASE | re.DOTALL):
+        return Statement(_UNBOUND_VIEW.sub("", _LAYOUT.sub("", text)))
     return Statement(text)
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.postgres.server import DATABASE, ROLE, PostgresServer
+from sandbox.redshift.catalogue import STATEMENTS
 from sandbox.redshift.dialect import Refused, translated
 
 _CANCEL, _TLS, _GSS = 80877102, 80877103, 80877104
@@ -61,6 +62,7 @@ class RedshiftServer:
         }
 
     def start(self) -> "RedshiftServer":
+        self.postgres.execute(STATEMENTS)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -114,7 +116,9 @@ class _Handler(socketserver.BaseRequestHandler):
             return False
         words = rest.split(b"\0")
         given = dict(zip(words[::2], words[1::2], strict=False))
-        told = b"".join(name + b"\0" + given[name] + b"\0" for name in _KNOWN if name in given) + b"\0"
+        told = b"".join(name + b"\0" + given[name] + b"\0" for name in _KNOWN if name in given)
+        # What Redshift's sessions begin with.
+        told += b"TimeZone\0UTC\0\0"
         database.sendall(struct.pack("!ii", len(told) + 8, _PROTOCOL) + told)
         return True
 

@@ -8,6 +8,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import sys
 import time
 from threading import Thread
@@ -41,6 +42,11 @@ _execute = FakeSnowflakeCursor.execute
 _describe_table = copy_into._describe_table
 _insert_comment = info_schema.insert_table_comment_sql
 
+# A session's own table has no schema in DuckDB; one that is named with it is made for all, as dbt drops it itself.
+OWN_TABLE_IN_A_SCHEMA = re.compile(
+    r"\b(create\s+(?:or\s+replace\s+)?)temp(?:orary)?\s+(table\s+[\w\"]+\.[\w\".]+)", re.IGNORECASE
+)
+
 # What Snowflake says to a transaction that waited too long for what another changes: here, at once.
 LOCKED = 625
 
@@ -58,7 +64,7 @@ def moments_or_null(moments: Any) -> Any:
 def execute_or_say(self: Any, command: str, *arguments: Any, **options: Any) -> Any:
     """What fakesnow can't do is an error of SQL: its 500 would have the connector ask again for ever."""
     try:
-        return _execute(self, command, *arguments, **options)
+        return _execute(self, OWN_TABLE_IN_A_SCHEMA.sub(r"\1\2", command), *arguments, **options)
     except (errors.ProgrammingError, errors.OperationalError):
         raise
     except duckdb.TransactionException as error:

@@ -10,7 +10,7 @@ from dagster import AssetCheckSeverity, AssetKey, AutomationCondition, DagsterIn
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from deltalake import write_deltalake
 
-from data_platform.gold.assets import POOL, gold_assets
+from data_platform.gold.assets import gold_assets
 from data_platform.gold.dbt import run_dbt
 from data_platform.lake.schema import arrow_type
 from data_platform.settings import Settings
@@ -88,7 +88,7 @@ def test_models_are_assets_that_depend_on_silver_and_tests_are_their_checks(sett
         "fct_leads_has_its_contact",
         "fct_leads_is_unique",
     }
-    assert gold.op.pool == POOL
+    assert gold.op.pool == "duckdb"
 
 
 def test_a_build_tells_rows_and_checks_and_lets_go_of_the_warehouse(settings):
@@ -142,7 +142,7 @@ def test_the_warehouse_is_let_go_of_even_where_something_still_holds_dbts_connec
         lambda _: held.append(DuckDBConnectionManager._ENV),
     )
     assert any(held)
-    with duckdb.connect(str(settings.duckdb_file), read_only=True) as reader:
+    with duckdb.connect(str(settings.duckdb_building), read_only=True) as reader:
         assert reader.execute("select 1").fetchall() == [(1,)]
 
 

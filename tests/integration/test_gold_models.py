@@ -190,7 +190,7 @@ def build(settings: Settings, *arguments: str) -> None:
 
 
 def query(state: Path, sql: str) -> list[tuple]:
-    with duckdb.connect(str(state / "warehouse" / "warehouse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(state / "warehouse" / "building" / "warehouse.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         return connection.execute(sql).fetchall()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +17,7 @@ from data_platform.gold.serving import statements
 from data_platform.gold.serving.columns import ColumnTypes, Staged
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.files import parquet_files
+from data_platform.gold.serving.redshift_login import is_this_machine
 from data_platform.gold.serving.statements import STAGED, Dialect
 from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
@@ -100,7 +100,7 @@ class Redshift:
                 user=self.settings.redshift_username,
                 password=password.get_secret_value() if password else "",
                 # What does not leave this machine is a stand-in, or a tunnel that encrypts by itself.
-                ssl=not _is_this_machine(self.settings.redshift_host or ""),
+                ssl=not is_this_machine(self.settings.redshift_host or ""),
                 tcp_keepalive=True,
                 application_name="data_platform_served",
             )
@@ -217,9 +217,3 @@ def _refuse_long_texts(batch: pa.RecordBatch) -> None:
                 f"{too_long} values of {field.name} are longer than the {TEXT_BYTES:,} bytes that Redshift's VARCHAR "
                 "holds; serve the table without the column, or have silver shorten it"
             )
-
-
-def _is_this_machine(host: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost"

@@ -7,7 +7,7 @@ held; or after, and holds both.
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -87,6 +87,8 @@ class Session(Protocol):
     """A connection to a target."""
 
     def held(self, table: Served) -> Held: ...
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]: ...
 
     def load(self, work: Work) -> Counts:
         """All of the work and its position, or nothing; `PositionMoved` where the target holds another by now."""
