@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import STRING, TIMESTAMP, Column, Personal, holds
+from data_platform.silver.few import Rows
 from data_platform.silver.identity_links import (
     APP,
     COMPANIES,
@@ -24,8 +25,9 @@ from data_platform.silver.identity_links import (
     TOLD,
     customer_of_each,
     linked_with,
+    of,
 )
-from data_platform.silver.joined import Inputs, Joined, where_few
+from data_platform.silver.joined import Inputs, Joined
 from data_platform.sources.clevertap import CLEVERTAP_PROFILES
 from data_platform.sources.kafka import CARD_TRANSACTIONS, ORDER_EVENTS, USER_EVENTS
 from data_platform.sources.mysql import SUBSCRIPTIONS
@@ -46,30 +48,29 @@ MENTIONS = {
 ADDRESS = r"^[^@\s]+@[^@\s.]+([.][^@\s.]+)+$"
 
 
-def carried_on(changed: Inputs, standing: DataFrame) -> tuple[DataFrame, DataFrame]:
+def carried_on(changed: Inputs, _: Inputs, standing: DataFrame) -> tuple[DataFrame, DataFrame]:
     """The records that belong to another customer than before, or for another reason, or say something else."""
     held = standing.select(*KEY, *TOLD, "customer_id", "matched_by", "_landed_at")
-    told = where_few(records(changed, held))
-    were = _of(told, held).localCheckpoint()
-    told = where_few(differing(told, were))
-    near = linked_with(told, _of(told, were), held)
+    told = records(changed).localCheckpoint()
+    rows = Rows.like(told)
+    told = rows.together(told)
+    were = rows.gathered(of(rows.sent(told), held)).localCheckpoint()
+    told = differing(told, were).localCheckpoint()
+    before = of(told, were)
+    near = linked_with(told, before, held, rows)
     live = told.where(~F.col("is_gone")).drop("is_gone")
-    now = customer_of_each(live.unionByName(near.select(live.columns)))
-    before = were.unionByName(near)
-    fresh = _different(now, before).localCheckpoint()
+    now = customer_of_each(rows.together(live, near.select(live.columns)).localCheckpoint())
+    fresh = _different(now, rows.together(before, near)).localCheckpoint()
     gone = told.where("is_gone").select(*KEY)
-    return fresh.select(*KEY).unionByName(gone), fresh
+    return rows.together(fresh.select(*KEY), gone), fresh
 
 
-def _of(few: DataFrame, many: DataFrame) -> DataFrame:
-    """Those of the many that have the few's keys."""
-    return many.join(few.select(*KEY), list(KEY), "left_semi")
-
-
-def records(changed: Inputs, held: DataFrame) -> DataFrame:
-    """The records that changed, as they are now; `is_gone` marks those that are deleted."""
+def records(changed: Inputs) -> DataFrame:
+    """The records that changed, as they are now. `is_gone` marks those that are deleted, `is_mention` the shop's numbers
+    of which nothing is told."""
     people = {"email": "email", "name": "full_name"}
-    told = [
+    in_shop = _record(changed[CUSTOMERS.silver_name], SHOP, "customer_id", **people)
+    told = (
         _record(changed[ACCOUNTS.silver_name], COMPANIES, "account_id"),
         _record(changed[CONTACTS.silver_name], PEOPLE, "contact_id", **people),
         _record(
@@ -80,12 +81,10 @@ def records(changed: Inputs, held: DataFrame) -> DataFrame:
             **people,
         ),
         _record(changed[CLEVERTAP_PROFILES.silver_name], APP, "identity", created="null", **people),
-    ]
-    in_shop = _record(changed[CUSTOMERS.silver_name], SHOP, "customer_id", **people)
-    numbers = where_few(mentioned(changed))
-    known = in_shop.select(*KEY).unionByName(_of(numbers, held).select(*KEY))
-    new = numbers.join(known, list(KEY), "left_anti")
-    return reduce(DataFrame.unionByName, [*told, in_shop, new])
+        in_shop,
+        mentioned(changed).join(in_shop.select(*KEY), list(KEY), "left_anti"),
+    )
+    return reduce(DataFrame.unionByName, told)
 
 
 def _record(
@@ -112,6 +111,7 @@ def _record(
         of_live(created, "timestamp").alias("created_at"),
         "_landed_at",
         (F.col("is_deleted") & F.lit(system != SHOP)).alias("is_gone"),
+        F.lit(False).alias("is_mention"),
     )
 
 
@@ -142,6 +142,7 @@ def mentioned(changed: Inputs) -> DataFrame:
         F.lit(None).cast("timestamp").alias("created_at"),
         "_landed_at",
         F.lit(False).alias("is_gone"),
+        F.lit(True).alias("is_mention"),
     )
 
 
@@ -149,7 +150,9 @@ def differing(told: DataFrame, were: DataFrame) -> DataFrame:
     """Those of the records that are new or gone, or say another number, email, name or age than they did."""
     met = told.join(were.select(*KEY, F.struct(*TOLD).alias("was")), list(KEY), "left")
     is_other = ~F.struct(*TOLD).eqNullSafe(F.col("was"))
-    return met.where(F.when(F.col("is_gone"), F.col("was").isNotNull()).otherwise(is_other)).drop("was")
+    is_new = F.col("was").isNull()
+    differs = F.when(F.col("is_gone"), ~is_new).when(F.col("is_mention"), is_new).otherwise(is_other)
+    return met.where(differs).drop("was", "is_mention")
 
 
 def _different(now: DataFrame, before: DataFrame) -> DataFrame:

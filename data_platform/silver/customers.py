@@ -26,6 +26,7 @@ from data_platform.declarations import (
     holds,
 )
 from data_platform.silver.customer_identities import CUSTOMER_IDENTITIES
+from data_platform.silver.few import Rows
 from data_platform.silver.identity_links import (
     APP,
     COMPANIES,
@@ -35,8 +36,9 @@ from data_platform.silver.identity_links import (
     SHOP,
     SYSTEMS,
     customer_id,
+    of,
 )
-from data_platform.silver.joined import Inputs, Joined, where_few
+from data_platform.silver.joined import Inputs, Joined
 from data_platform.sources.clevertap import CLEVERTAP_PROFILES
 from data_platform.sources.postgres import CUSTOMERS as SHOP_CUSTOMERS
 from data_platform.sources.salesforce import ACCOUNTS, CONTACTS, LEADS
@@ -101,26 +103,45 @@ TEXTS = (
 )  # fmt: skip
 
 
-def touched(changed: Inputs, live: Inputs) -> DataFrame:
-    """The customers of records that changed, those that these belonged to before, and the people of companies."""
-    identities = changed[IDENTITIES]
-    # Who loses a record is written anew with all others that it has, or was named after it.
-    named = identities.select(customer_id(F.col("system"), F.col("source_id")).alias("customer_id"))
-    standing = live[NAME]
-    were = standing.join(where_few(named.distinct()), "customer_id", "left_semi")
-    told = where_few(_told_by(changed).select(*KEY).distinct())
-    theirs = live[IDENTITIES].join(told, list(KEY), "left_semi")
-    companies = where_few(changed[ACCOUNTS.silver_name].select("account_id").distinct())
-    at_companies = standing.join(companies, "account_id", "left_semi")
-    touched = (identities, were, theirs, at_companies)
-    return reduce(DataFrame.unionByName, (rows.select("customer_id") for rows in touched))
-
-
-def customers(inputs: Inputs) -> DataFrame:
-    records = where_few(
-        inputs[IDENTITIES].select("customer_id", *KEY, "email", "matched_by", "created_at", "_landed_at")
+def carried_on(changed: Inputs, live: Inputs, standing: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The customers that have or had changed records, and the people of companies that changed."""
+    named = changed[IDENTITIES].select("customer_id", *KEY).localCheckpoint()
+    rows = Rows.like(named.select(*KEY).unionByName(_told_by(changed).select(*KEY)))
+    keys = rows.together(
+        named.select("customer_id"),
+        _of_records(changed, live, rows),
+        _standing(named, changed, standing, rows),
     )
-    told = _told_by(inputs).join(records.select(*KEY), list(KEY), "left_semi")
+    keys = keys.distinct().localCheckpoint()
+    mine = rows.gathered(live[IDENTITIES].join(rows.sent(keys), "customer_id", "left_semi"))
+    said = mine.select(
+        "customer_id", *KEY, "email", "matched_by", "created_at", "_landed_at"
+    ).localCheckpoint()
+    told = rows.gathered(of(rows.sent(said), _told_by(live)))
+    return keys, _with_company(customers(said, told), live[ACCOUNTS.silver_name], rows)
+
+
+def _of_records(changed: Inputs, live: Inputs, rows: Rows) -> DataFrame:
+    """The customers of records that say something else now, be it only a phone."""
+    told = rows.gathered(_told_by(changed).select(*KEY)).distinct()
+    return rows.gathered(of(rows.sent(told), live[IDENTITIES]).select("customer_id"))
+
+
+def _standing(named: DataFrame, changed: Inputs, standing: DataFrame, rows: Rows) -> DataFrame:
+    """The customers that were named after changed records, and the people of companies that changed.
+
+    Who loses a record that leaves others behind comes out anew with these: they changed too.
+    """
+    after = named.select(customer_id(F.col("system"), F.col("source_id")).alias("by"))
+    by = rows.gathered(
+        after.unionByName(changed[ACCOUNTS.silver_name].select(F.col("account_id").alias("by")))
+    )
+    held = standing.select("customer_id", F.explode(F.array("customer_id", "account_id")).alias("by"))
+    return rows.gathered(held.join(rows.sent(by), "by", "left_semi").select("customer_id"))
+
+
+def customers(records: DataFrame, told: DataFrame) -> DataFrame:
+    """A row for each customer of these records, from what the systems told of them."""
     each = records.join(told.drop("_landed_at"), list(KEY), "left")
     customer = each.groupBy("customer_id").agg(
         F.array_sort(F.collect_list(F.struct(*_precedence(), "system", "email", *TEXTS))).alias("said"),
@@ -128,13 +149,13 @@ def customers(inputs: Inputs) -> DataFrame:
         F.array_sort(F.collect_set(F.when(F.col("matched_by") != "itself", F.col("matched_by")))).alias(
             "ways"
         ),
-        F.count("*").cast("bigint").alias("records"),
+        F.count("*").alias("records"),
         F.min("created_at").alias("first_seen_at"),
         F.max("changed_at").alias("updated_at"),
         F.max("_landed_at").alias("_landed_at"),
     )
     is_company = F.array_contains("systems", COMPANIES)
-    row = customer.withColumns(
+    return customer.withColumns(
         {
             **{name: _first_said(name) for name in ("email", *TEXTS)},
             "customer_kind": F.when(is_company, "company").otherwise("person"),
@@ -142,7 +163,6 @@ def customers(inputs: Inputs) -> DataFrame:
             "matched_by": F.when(F.col("records") == 1, "alone").otherwise(F.array_join("ways", ",")),
         }
     )
-    return _with_company(row, inputs[ACCOUNTS.silver_name])
 
 
 def _told_by(inputs: Inputs) -> DataFrame:
@@ -171,16 +191,17 @@ def _first_said(name: str) -> SparkColumn:
     return F.get(F.filter("said", lambda each: each[name].isNotNull()), F.lit(0))[name]
 
 
-def _with_company(customers: DataFrame, accounts: DataFrame) -> DataFrame:
+def _with_company(customers: DataFrame, accounts: DataFrame, rows: Rows) -> DataFrame:
     """What the CRM says of the account comes before what a lead said."""
-    mine = customers.select("account_id").where("account_id is not null").distinct()
-    companies = accounts.join(where_few(mine), "account_id", "left_semi").select(
+    customers = customers.localCheckpoint()
+    theirs = customers.select("account_id").distinct()
+    companies = accounts.join(rows.sent(theirs), "account_id", "left_semi").select(
         "account_id",
         F.col("account_name").alias("of_account"),
         F.col("industry").alias("its_industry"),
         "segment",
     )
-    return customers.join(companies, "account_id", "left").withColumns(
+    return customers.join(rows.gathered(companies), "account_id", "left").withColumns(
         {
             "company_name": F.coalesce("of_account", "company_name"),
             "industry": F.coalesce("its_industry", "industry"),
@@ -251,9 +272,7 @@ CUSTOMERS = Joined(
             description="The newest change among the records; null where no system says one.",
         ),
     ),
-    made=customers,
-    touched=touched,
-    belonging={IDENTITIES: ("customer_id",)},
+    carried_on=carried_on,
     rules=(
         holds(
             "company_is_an_account",

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.lake.errors import LakeError
-from data_platform.silver.joined import where_few
+from data_platform.silver.few import Rows
 
 KEY = ("system", "source_id")
 # What a record says that decides whose it is.
@@ -70,29 +70,29 @@ MOST_NUMBERS = 8
 MOST_ROUNDS = 50
 
 
-def linked_with(told: DataFrame, were: DataFrame, held: DataFrame) -> DataFrame:
-    """The records that did not change and are linked with some that did, by what these said or say now.
+def of(some: DataFrame, rows: DataFrame) -> DataFrame:
+    """Those of the rows that have the keys of some."""
+    return rows.join(some.select(*KEY), list(KEY), "left_semi")
+
+
+def linked_with(told: DataFrame, before: DataFrame, held: DataFrame, rows: Rows) -> DataFrame:
+    """The held records that are linked with those that changed, by what these say now or said before, and with one
+    another.
 
     Links count here that join nobody, since whom an email joins depends on all who hold it. So whatever is not found
     comes out as it is.
     """
-    stays = held.join(told.select(*KEY), list(KEY), "left_anti")
-    new = _links(told).unionByName(_links(were)).distinct().localCheckpoint()
-    found, seen = stays.limit(0), new
+    found = told.select(*KEY)
+    new = seen = rows.together(_links(told), _links(before)).distinct().localCheckpoint()
+    near = []
     for _ in range(MOST_ROUNDS):
-        near = (
-            _with_links(stays)
-            .join(where_few(new), "link", "left_semi")
-            .drop("link")
-            .dropDuplicates(list(KEY))
-            .join(found.select(*KEY), list(KEY), "left_anti")
-            .localCheckpoint()
-        )
-        new = _links(near).distinct().join(seen, "link", "left_anti").localCheckpoint()
-        found = found.unionByName(near)
+        more = rows.gathered(_with_links(held).join(rows.sent(new), "link", "left_semi").drop("link"))
+        more = more.join(found, list(KEY), "left_anti").dropDuplicates(list(KEY)).localCheckpoint()
+        near.append(more)
+        new = _links(more).distinct().join(seen, "link", "left_anti").localCheckpoint()
         if new.isEmpty():
-            return found.localCheckpoint()
-        seen = seen.unionByName(new)
+            return rows.together(*near)
+        seen, found = rows.together(seen, new), rows.together(found, more.select(*KEY))
     raise _too_long()
 
 
@@ -114,7 +114,6 @@ def _too_long() -> LakeError:
 
 def customer_of_each(records: DataFrame) -> DataFrame:
     """The records with `customer_id` and `matched_by`; none of them is linked with one that is not among them."""
-    records = records.localCheckpoint()
     joined = records.join(joined_numbers(shared_emails(records)), "number", "left")
     found = joined.withColumn("found", F.coalesce("joined", "number")).drop("joined")
     together = _kept_apart(found)

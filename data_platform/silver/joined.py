@@ -5,8 +5,9 @@ come out are marked deleted. The position is the batch of each input, in the mer
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -27,8 +28,6 @@ log = logging.getLogger(__name__)
 
 # Each input by its silver name.
 Inputs = Mapping[str, DataFrame]
-# Up to so many rows are sent to wherever the larger side of a join lies.
-FEW = 500_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class Joined:
     the live rows of the inputs and of the table itself as it stands.
 
     Where a row depends on other rows of the table, `carried_on` stands instead of the two: from the rows of each input
-    that changed (at first all; deleted ones too) and the table's live rows as they stand it gives the keys that come
-    out differently, and the rows that these have now.
+    that changed (at first all; deleted ones too), the inputs' live rows and the table's own as they stand it gives the
+    keys that come out differently, and the rows that these have now.
 
     `belonging` says of an input which of the key's columns it has, under the same names or by what expression: rows of
     it that belong to no touched key are not looked at. `rules` are counted by checks over the live rows; they keep none
@@ -56,7 +55,7 @@ class Joined:
     columns: tuple[Column, ...]
     made: Callable[[Inputs], DataFrame] | None = None
     touched: Callable[[Inputs, Inputs], DataFrame] | None = None
-    carried_on: Callable[[Inputs, DataFrame], tuple[DataFrame, DataFrame]] | None = None
+    carried_on: Callable[[Inputs, Inputs, DataFrame], tuple[DataFrame, DataFrame]] | None = None
     belonging: Mapping[str, tuple[str, ...] | Mapping[str, str]] = field(default_factory=dict)
     partitioned_by: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -93,10 +92,20 @@ class Joined:
         return any(source.restricted for source in self.inputs)
 
 
-def where_few(rows: DataFrame) -> DataFrame:
-    """The rows, worked out; where they are few, which no plan can know, they are sent to the other side of a join."""
-    kept = rows.localCheckpoint()
-    return F.broadcast(kept) if kept.count() <= FEW else kept
+class _WhenAsked(Mapping[str, DataFrame]):
+    """Tables that are opened when somebody asks for them, which takes a while for each."""
+
+    def __init__(self, opened: Mapping[str, Callable[[], DataFrame]]) -> None:
+        self._opened = opened
+
+    def __getitem__(self, name: str) -> DataFrame:
+        return self._opened[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._opened)
+
+    def __len__(self) -> int:
+        return len(self._opened)
 
 
 def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
@@ -158,14 +167,17 @@ def _anew(
         for source in table.inputs
     }
     standing = read(spark, silver).where(~F.col("is_deleted"))
+    live = _WhenAsked(
+        {
+            source.silver_name: partial(_live, spark, source, held[source.silver_name])
+            for source in table.inputs
+        }
+    )
     if table.carried_on:
-        return table.carried_on(since, standing)
+        return table.carried_on(since, live, standing)
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
-    live = {
-        source.silver_name: _read(spark, source, held[source.silver_name]).where(~F.col("is_deleted"))
-        for source in table.inputs
-    }
+    opened = dict(live)
     try:
         since = {
             source.silver_name: _and_before(spark, source, silver, held[source.silver_name], since)
@@ -173,10 +185,12 @@ def _anew(
         }
     except NotKept as reason:
         log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
-        made = table.made(live)
+        made = table.made(opened)
         return made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made
-    keys = table.touched(since, live | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
-    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in live.items()}
+    keys = (
+        table.touched(since, opened | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
+    )
+    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in opened.items()}
     return keys, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
 
 
@@ -210,13 +224,9 @@ def _first(
     held: Mapping[str, LakeTable],
     position: Mapping[str, int],
 ) -> Refined:
-    whole = {source.silver_name: _read(spark, source, held[source.silver_name]) for source in table.inputs}
-    if table.carried_on:
-        _, made = table.carried_on(whole, _nothing(spark, table))
-    elif table.made:
-        made = table.made({name: rows.where(~F.col("is_deleted")) for name, rows in whole.items()})
+    live = {source.silver_name: _live(spark, source, held[source.silver_name]) for source in table.inputs}
     rows = (
-        _shaped(table, made)
+        _shaped(table, table.made(live) if table.made else _carried_from_nothing(spark, table, held, live))
         .withColumn("is_deleted", F.lit(False))
         .withColumn("_batch", F.lit(1).cast("bigint"))
         .localCheckpoint()
@@ -225,6 +235,19 @@ def _first(
     note, stats = Note(position, counts), (*table.key, "_batch")
     create(spark, silver, rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
     return _refined(silver, counts)
+
+
+def _carried_from_nothing(
+    spark: "SparkSession", table: Joined, held: Mapping[str, LakeTable], live: Inputs
+) -> DataFrame:
+    if table.carried_on is None:
+        raise AssertionError("unreachable")
+    whole = {source.silver_name: _read(spark, source, held[source.silver_name]) for source in table.inputs}
+    return table.carried_on(whole, live, _nothing(spark, table))[1]
+
+
+def _live(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable) -> DataFrame:
+    return _read(spark, source, table).where(~F.col("is_deleted"))
 
 
 def _read(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable) -> DataFrame:
