@@ -12,8 +12,10 @@ from data_platform.automation.maintenance import maintenance_job, maintenance_sc
 from data_platform.bronze.assets import bronze_asset
 from data_platform.bronze.days import days_asset
 from data_platform.checks.assets import freshness_checks, joined_checks, silver_checks
+from data_platform.checks.measuring import domain_checks, scores_asset, scores_schedule
 from data_platform.declarations import Window
 from data_platform.gold.assets import gold_assets
+from data_platform.gold.published import published_assets
 from data_platform.gold.served import served_assets
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.warehouse import copy_of, copy_of_joined, warehouse_assets
@@ -40,16 +42,19 @@ def _platform(settings: Settings) -> dg.Definitions:
             *(silver_asset(table, settings, condition) for table in TABLES),
             *(joined_asset(table, settings, condition) for table in JOINED),
             gold,
-            *warehouse_assets(_copies(), gold.dependency_keys, settings, condition),
+            *warehouse_assets(warehouse_copies(), gold.dependency_keys, settings, condition),
+            *published_assets(gold, settings, condition),
             *served_assets(settings, condition),
+            scores_asset(TABLES, JOINED, settings),
         ],
         asset_checks=[
             *(silver_checks(table, settings) for table in TABLES),
             *(joined_checks(table.name, table.key, table.columns, table.rules, settings) for table in JOINED),
             freshness_checks(TABLES),
+            domain_checks([*(table.owner for table in TABLES), *(table.owner for table in JOINED)], settings),
         ],
         jobs=[whole_chain(), maintenance_job(settings, {table.name: table.key for table in JOINED})],
-        schedules=[*interval_schedules(TABLES), maintenance_schedule()],
+        schedules=[*interval_schedules(TABLES), maintenance_schedule(), scores_schedule()],
         sensors=[
             change_sensor(),
             kafka_sensor(TABLES, settings),
@@ -61,7 +66,7 @@ def _platform(settings: Settings) -> dg.Definitions:
     )
 
 
-def _copies() -> list[Served]:
+def warehouse_copies() -> list[Served]:
     """Every silver table as a warehouse holds it that does not read the lake."""
     joined = (
         copy_of_joined(

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from data_platform.checks.reconciled import Reconciled, reconciled
 from data_platform.checks.scores import Quality, breaking, quality_of, repeated_keys, unfilled
 from data_platform.declarations import Column, Rule, Severity, SourceTable
 from data_platform.described import bronze_key, silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
+RECONCILED = "reconciled_with_bronze"
 # Below this a table is worth a look even where each rule is within what it allows.
 GOOD_SCORE = 95.0
 
@@ -29,6 +31,8 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
         context.op_execution_context.log_event(dg.AssetObservation(key, metadata=_score_metadata(quality)))
         wanted = {check.name for check in context.selected_asset_check_keys}
         yield from (result for result in _results(quality, key) if result.check_name in wanted)
+        if RECONCILED in wanted:
+            yield _reconciled(table, settings)
 
     return checks
 
@@ -143,6 +147,12 @@ def _specs(table: SourceTable, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             description=f"No two rows share {', '.join(table.silver_key)}.",
         ),
         dg.AssetCheckSpec(
+            RECONCILED,
+            asset=key,
+            blocking=True,
+            description="Every key that the last step took from bronze is in silver or quarantine, with its money.",
+        ),
+        dg.AssetCheckSpec(
             "quality_score", asset=key, description=f"The table's score is at least {GOOD_SCORE:g} of 100."
         ),
     ]
@@ -186,6 +196,22 @@ def _results(quality: Quality, key: dg.AssetKey) -> Iterator[dg.AssetCheckResult
         passed=quality.score >= GOOD_SCORE,
         severity=dg.AssetCheckSeverity.WARN,
         metadata=_score_metadata(quality),
+    )
+
+
+def _reconciled(table: SourceTable, settings: Settings) -> dg.AssetCheckResult:
+    """Passes where bronze was moved away: then there is nothing to compare with."""
+    found = reconciled(table, lake_of(settings)) or Reconciled(0, 0, {})
+    return dg.AssetCheckResult(
+        asset_key=silver_key(table),
+        check_name=RECONCILED,
+        passed=found.agrees,
+        metadata={
+            "keys": found.keys,
+            "missing": found.missing,
+            **{f"{name}_of_bronze": float(given) for name, (given, _) in found.sums.items()},
+            **{f"{name}_of_silver": float(held) for name, (_, held) in found.sums.items()},
+        },
     )
 
 

@@ -62,6 +62,20 @@ def quality_of(table: SourceTable, lake: Lake) -> Quality | None:
     )
 
 
+def sides_of_joined(
+    held: LakeTable, key: Sequence[str], required: Sequence[str], rules: Sequence[Rule]
+) -> dict[Dimension, float]:
+    """The scores of a table that no step judges: one row per key, its columns filled, its rules kept."""
+    live = max(_count(held, "select count(*) as n from held where not is_deleted"), 1)
+    kept = {
+        Dimension.UNIQUENESS: [1 - repeated_keys(held, key) / live],
+        Dimension.COMPLETENESS: [1 - unfilled(held, required) / live],
+    }
+    for rule in rules:
+        kept.setdefault(rule.dimension, []).append(1 - breaking(held, rule) / live)
+    return {side: 100 * fmean(shares) for side, shares in kept.items()}
+
+
 def repeated_keys(held: LakeTable, key: Sequence[str]) -> int:
     columns = ", ".join(f'"{name}"' for name in key)
     return _count(

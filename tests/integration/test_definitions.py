@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from data_platform.automation.conditions import on_change
+from data_platform.checks.assets import RECONCILED
 from data_platform.declarations import Every, Severity, Stream, Window
 from data_platform.definitions import build
 from data_platform.described import bronze_key, silver_key
@@ -63,7 +64,7 @@ def test_every_declared_table_is_an_asset_in_bronze_and_silver(repository):
         assert bronze.metadata["quarantine"].endswith(f"/quarantine/{table.system}/{table.name}")
         assert silver.metadata["quarantine"].endswith(f"/quarantine/silver/{table.silver_name}")
         assert bronze.freshness_policy_or_from_metadata.fail_window.to_timedelta() == table.every.promise
-        assert {key.path[0] for key in silver.child_keys} <= {"silver", "gold"}
+        assert {key.path[0] for key in silver.child_keys} <= {"silver", "gold", "quality"}
 
 
 def test_a_table_made_of_others_follows_them_and_promises_its_key(repository):
@@ -101,14 +102,18 @@ def test_every_rule_is_a_check_and_errors_block_what_is_behind_them(repository):
     checks = repository.asset_graph.asset_check_keys
     for table in TABLES:
         named = {key.name for key in checks if key.asset_key == silver_key(table)}
-        assert named == {name for name, _, _ in table.every_rule} | {"key_unique", "quality_score"}
+        assert named == {name for name, _, _ in table.every_rule} | {
+            "key_unique",
+            "quality_score",
+            RECONCILED,
+        }
         blocking = {
             key.name
             for key in checks
             if key.asset_key == silver_key(table) and repository.asset_graph.get(key).blocking
         }
         errors = {name for name, rule, _ in table.every_rule if rule.severity is Severity.ERROR}
-        assert blocking == errors | {"key_unique"}
+        assert blocking == errors | {"key_unique", RECONCILED}
         on_bronze = {key.name for key in checks if key.asset_key == bronze_key(table)}
         is_topic = isinstance(table.load, Stream) and table.load.messages is not None
         assert on_bronze == {"receipt_adds_up", "columns_as_declared", "fresh"} | (
@@ -118,7 +123,11 @@ def test_every_rule_is_a_check_and_errors_block_what_is_behind_them(repository):
 
 def test_each_interval_has_its_schedule_and_every_table_is_in_one(repository):
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
-    assert set(schedules) == {"nightly_maintenance", *(f"{every.name.lower()}_loads" for every in Every)}
+    assert set(schedules) == {
+        "nightly_maintenance",
+        "daily_scores",
+        *(f"{every.name.lower()}_loads" for every in Every),
+    }
     for every in Every:
         schedule = schedules[f"{every.name.lower()}_loads"]
         loaded = repository.get_job(schedule.job_name).asset_layer.executable_asset_keys
@@ -141,12 +150,12 @@ def test_sources_spark_and_the_warehouse_are_pools_of_their_own(repository):
         assert nodes.get(silver_key(table)).pools == {"spark"}
 
 
-def test_silver_and_gold_are_made_again_by_the_sensor_and_bronze_by_its_schedule(repository):
+def test_silver_and_gold_are_made_again_by_the_sensor_and_the_rest_by_schedules(repository):
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert sensors["changes_flow_to_gold"].default_status is dg.DefaultSensorStatus.RUNNING
     for key in repository.asset_graph.materializable_asset_keys:
         condition = repository.asset_graph.get(key).automation_condition
-        assert (condition is None) == (key.path[0] == "bronze"), key
+        assert (condition is None) == (key.path[0] in ("bronze", "quality")), key
 
 
 class Flow:
