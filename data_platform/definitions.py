@@ -35,6 +35,7 @@ def build(settings: Settings) -> dg.Definitions:
 def _platform(settings: Settings) -> dg.Definitions:
     condition = on_change()
     gold = gold_assets(settings, condition)
+    published = published_assets(gold, settings, condition)
     return dg.Definitions(
         assets=[
             *(bronze_asset(table, settings) for table in TABLES),
@@ -43,7 +44,7 @@ def _platform(settings: Settings) -> dg.Definitions:
             *(joined_asset(table, settings, condition) for table in JOINED),
             gold,
             *warehouse_assets(warehouse_copies(), gold.dependency_keys, settings, condition),
-            *published_assets(gold, settings, condition),
+            *published,
             *served_assets(settings, condition),
             scores_asset(TABLES, JOINED, settings),
         ],
@@ -53,7 +54,14 @@ def _platform(settings: Settings) -> dg.Definitions:
             freshness_checks(TABLES),
             domain_checks([*(table.owner for table in TABLES), *(table.owner for table in JOINED)], settings),
         ],
-        jobs=[whole_chain(), maintenance_job(settings, {table.name: table.key for table in JOINED})],
+        jobs=[
+            whole_chain(),
+            maintenance_job(
+                settings,
+                {table.name: table.key for table in JOINED},
+                [key.path[-1] for asset in published for key in asset.keys],
+            ),
+        ],
         schedules=[*interval_schedules(TABLES), maintenance_schedule(), scores_schedule()],
         sensors=[
             change_sensor(),

@@ -1,6 +1,6 @@
 """The nightly job that keeps the lake's tables fast and its log short."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -14,11 +14,14 @@ from data_platform.sources.catalogue import TABLES
 MAINTENANCE = "lake_maintenance"
 
 
-def maintenance_job(settings: Settings, joined: Mapping[str, tuple[str, ...]]) -> dg.JobDefinition:
-    """Of the declared tables, and of silver's others by their names and keys."""
+def maintenance_job(
+    settings: Settings, joined: Mapping[str, tuple[str, ...]], gold: Sequence[str]
+) -> dg.JobDefinition:
+    """Of the declared tables, of silver's others by their names and keys, and of gold's by their names."""
     steps = [
         *(_step(table, settings) for table in TABLES),
         *(_joined_step(name, key, settings) for name, key in joined.items()),
+        *([_gold_step(gold, settings)] if gold else []),
     ]
 
     @dg.job(
@@ -68,6 +71,18 @@ def _joined_step(name: str, key: tuple[str, ...], settings: Settings) -> dg.OpDe
                 _tell(context, held.name, tend_with_spark(session(settings), held, key))
 
     return tend_table
+
+
+def _gold_step(names: Sequence[str], settings: Settings) -> dg.OpDefinition:
+    @dg.op(name="tend_gold", pool="lake_gold", out=dg.Out(dg.Nothing))
+    def tend_tables(context: dg.OpExecutionContext) -> None:
+        lake = lake_of(settings)
+        with failing_plainly("gold's tables in the lake were not tended"):
+            for name in names:
+                table = lake.at("gold", name)
+                _tell(context, table.name, tend(table))
+
+    return tend_tables
 
 
 def _tell(context: dg.OpExecutionContext, name: str, tended: Tended) -> None:

@@ -1,0 +1,133 @@
+"""Gold as Delta tables in the lake: what the file holds, written where it changed, and no personal value in a log."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from deltalake import DeltaTable, QueryBuilder
+
+from data_platform.gold.dbt import EXTENSIONS, _install_extension
+from data_platform.gold.published import Model, models_of, publish
+
+SALES = Model("sales", "crm", "Sales.", ("team:sales",), ("sale_id", "amount", "sold_at", "_batch"))
+AT = datetime(2026, 5, 1, 22, 30, 0, 123_456, UTC)
+
+
+@pytest.fixture
+def gold():
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'Asia/Tokyo'; set TimeZone = 'UTC'; create schema crm")
+        connection.execute(
+            "create table crm.sales (sale_id varchar, email varchar, amount decimal(18,2), "
+            "sold_at timestamp with time zone, ratio double, _batch bigint)"
+        )
+        yield connection
+
+
+def sell(gold, number: int, batch: int = 1, email: str | None = "ada@example.com") -> None:
+    row = (f"S{number}", email, Decimal(number) / 4, AT, number / 3, batch)
+    gold.execute("insert into crm.sales values (?, ?, ?, ?, ?, ?)", row)
+
+
+def in_the_lake(lake) -> list[tuple]:
+    table = lake.at("gold", "sales").query("select * from held order by sale_id")
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def in_gold(gold) -> list[tuple]:
+    rows = gold.execute("from crm.sales order by sale_id").fetchall()
+    return [tuple(v.astimezone(UTC) if isinstance(v, datetime) else v for v in row) for row in rows]
+
+
+def test_a_table_is_written_where_its_content_changed_and_not_where_its_order_did(gold, lake):
+    for number in range(5):
+        sell(gold, number)
+    assert publish(SALES, gold, lake).is_written
+    assert in_the_lake(lake) == in_gold(gold)
+    assert lake.at("gold", "sales").position["batch"] == 1
+
+    gold.execute("create table crm.turned as from crm.sales order by sale_id desc")
+    gold.execute("delete from crm.sales; insert into crm.sales from crm.turned")
+    before = lake.at("gold", "sales").version
+    assert not publish(SALES, gold, lake).is_written
+    assert lake.at("gold", "sales").version == before
+
+    gold.execute("update crm.sales set amount = amount + 1, _batch = 2 where sale_id = 'S3'")
+    sell(gold, 9, batch=3, email=None)
+    again = publish(SALES, gold, lake)
+    assert (again.is_written, again.rows) == (True, 6)
+    assert in_the_lake(lake) == in_gold(gold)
+    assert (lake.at("gold", "sales").version, lake.at("gold", "sales").batch) == (before + 1, 2)
+    assert lake.at("gold", "sales").position["batch"] == 3
+
+
+def test_rows_that_cancel_each_other_out_are_another_content(gold, lake):
+    sell(gold, 1)
+    publish(SALES, gold, lake)
+    sell(gold, 2)
+    sell(gold, 2)
+    assert publish(SALES, gold, lake).is_written
+    assert len(in_the_lake(lake)) == 3
+
+
+def test_an_empty_table_and_a_new_column_are_published(gold, lake):
+    assert publish(SALES, gold, lake).rows == 0
+    assert in_the_lake(lake) == []
+    gold.execute("alter table crm.sales add column region varchar default 'north'")
+    sell_with_region = "insert into crm.sales values ('S1', 'a@b.example', 1, now(), 0.5, 1, 'south')"
+    gold.execute(sell_with_region)
+    publish(SALES, gold, lake)
+    assert in_the_lake(lake)[0][-1] == "south"
+
+
+def test_no_personal_value_is_in_the_log(gold, lake):
+    sell(gold, 1, email="ada@example.com")
+    publish(SALES, gold, lake)
+    sell(gold, 2, email="bob@example.com")
+    publish(SALES, gold, lake)
+    DeltaTable(lake.at("gold", "sales").uri).create_checkpoint()
+    logs = [
+        path.read_bytes()
+        for path in Path(lake.at("gold", "sales").uri, "_delta_log").iterdir()
+        if path.is_file()
+    ]
+    assert any(b"minValues" in log and b"sale_id" in log for log in logs)
+    assert not any(b"example.com" in log for log in logs)
+
+
+def test_duckdb_delta_rs_and_spark_read_it(gold, lake, spark):
+    for number in range(3):
+        sell(gold, number)
+    publish(SALES, gold, lake)
+    uri = lake.at("gold", "sales").uri
+    _install_extension("delta")
+    with duckdb.connect(config={"extension_directory": str(EXTENSIONS)}) as reader:
+        reader.execute("load delta")
+        assert reader.execute(f"select sum(amount), count(*) from delta_scan('{uri}')").fetchone() == (
+            Decimal("0.75"), 3,
+        )  # fmt: skip
+    by_delta_rs = (
+        QueryBuilder().register("held", DeltaTable(uri)).execute("select count(*) as rows from held")
+    )
+    assert by_delta_rs.read_all()["rows"][0].as_py() == 3
+    assert spark.read.format("delta").load(uri).where("amount > 0.2").count() == 2
+
+
+def test_views_are_not_published_and_personal_columns_have_no_statistics():
+    def node(name: str, materialized: str) -> dict:
+        columns = {
+            "sale_id": {"config": {"meta": {"classification": "internal"}}},
+            "email": {"config": {"meta": {"classification": "personal:email"}}},
+            "amount": {"config": {}},
+        }
+        config = {"materialized": materialized, "meta": {"dagster": {"owners": ["team:sales"]}}}
+        told = {"name": name, "schema": "crm", "description": "One\n row.", "columns": columns}
+        return {"resource_type": "model", "config": config, **told}
+
+    nodes = {name: node(name, kind) for name, kind in (("a", "view"), ("b", "table"), ("c", "incremental"))}
+    models = models_of({"nodes": nodes | {"test": {"resource_type": "test"}}})
+    assert [model.name for model in models] == ["b", "c"]
+    assert models[0].stats == ("sale_id", "amount")
+    assert (models[0].description, models[0].owners) == ("One row.", ("team:sales",))
