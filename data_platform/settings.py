@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     snowflake_warehouse: str = "ETL_WH"
     snowflake_role: str | None = None
     # Where gold is built with WAREHOUSE=snowflake, and by which role and warehouse; unset, those that read.
-    snowflake_target_database: str = "ANALYTICS"
+    snowflake_target_database: str = "DATA_PLATFORM"
     snowflake_target_role: str | None = None
     snowflake_target_warehouse: str | None = None
     # For a stand-in; the vendor's own are found by the account.

@@ -18,7 +18,7 @@ Monday.
 {%- endmacro %}
 
 {% macro snowflake__start_of_day(day) -%}
-    to_timestamp_tz(to_char({{ day }}, 'YYYY-MM-DD') || ' 00:00:00 +0000')
+    cast(cast(cast({{ day }} as date) as varchar) || ' 00:00:00+00:00' as timestamp_tz)
 {%- endmacro %}
 
 {% macro start_of_week(day) -%}

@@ -149,5 +149,5 @@ moves old deals to a younger account. #}
 
 {# It has no zone to give to a moment but the session's, or one that is written out. #}
 {% macro snowflake__end_of_day(day) -%}
-    cast(cast(cast(dateadd(day, 1, {{ day }}) as date) as varchar) || ' 00:00:00+00:00' as timestamp_tz)
+    cast(cast(cast(dateadd(day, 1, cast({{ day }} as date)) as date) as varchar) || ' 00:00:00+00:00' as timestamp_tz)
 {%- endmacro %}

@@ -47,6 +47,14 @@ OWN_TABLE_IN_A_SCHEMA = re.compile(
     r"\b(create\s+(?:or\s+replace\s+)?)temp(?:orary)?\s+(table\s+[\w\"]+\.[\w\".]+)", re.IGNORECASE
 )
 
+# What fakesnow has nothing for: it is agreed to, and nothing comes of it.
+AGREED_TO = [
+    r"\s*(?:grant|revoke|show\s+grants)\b",
+    r"\s*alter\s+session\b",
+    r"\s*comment\s+(?:if\s+exists\s+)?on\b",
+    r"\s*alter\s+(?:table|view)\s+\S+\s+alter\s[\s\S]*\bcomment\b",
+]
+
 # What Snowflake says to a transaction that waited too long for what another changes: here, at once.
 LOCKED = 625
 
@@ -168,7 +176,7 @@ def main() -> None:
     FakeSnowflakeCursor.execute = execute_or_say
     copy_into._describe_table = describe_own_tables_too
     info_schema.insert_table_comment_sql = comment_but_of_merges
-    server.shared_fs = FakeSnow(db_path=TOLD["folder"])
+    server.shared_fs = FakeSnow(db_path=TOLD["folder"], nop_regexes=AGREED_TO)
     ours = [
         Route("/session/v1/login-request", login, methods=["POST"]),
         Route("/oauth/token-request", give_token, methods=["POST"]),

@@ -92,11 +92,11 @@ def on_snowflake(snowflake, lake) -> Iterator[Warehouse]:
 
     def ask(question):
         with snowflake.cursor() as cursor:
-            cursor.execute("use database analytics")
+            cursor.execute("use database data_platform")
             return cursor.execute(question).fetchall()
 
     yield Warehouse("snowflake", lake, given, ask)
-    ask("drop schema if exists analytics.silver cascade")
+    ask("drop schema if exists data_platform.silver cascade")
 
 
 @pytest.fixture(params=["redshift", "snowflake"])

@@ -83,7 +83,7 @@ def warehouses(served_postgres, redshift, snowflake, s3_url, tmp_path_factory) -
 
     def ask_snowflake(question):
         with snowflake.cursor() as cursor:
-            cursor.execute("use database analytics")
+            cursor.execute("use database data_platform")
             return cursor.execute(question).fetchall()
 
     return [

@@ -8,7 +8,9 @@ with ads as (
         account_name,
         ad_id,
         day,
-        row_number() over (partition by platform, campaign_id order by day desc, ad_id desc) as newest_first
+        row_number()
+            over (partition by platform, campaign_id order by day desc nulls last, ad_id desc)
+            as newest_first
     from {{ ref('stg_ad_performance') }}
     where not is_deleted and campaign_id is not null
 ),
@@ -20,7 +22,9 @@ tasks as (
         task_id,
         created_at,
         task_deadline,
-        row_number() over (partition by campaign_id order by created_at desc, task_id desc) as newest_first
+        row_number()
+            over (partition by campaign_id order by created_at desc nulls last, task_id desc)
+            as newest_first
     from {{ ref('stg_dynamodb__campaign_info') }}
     where not is_deleted
 ),

@@ -3,7 +3,7 @@ select
     -- The segment of the account when the deal was opened.
     {{ or_none('accounts.segment') }} as segment,
     count(*) as won,
-    avg(opportunities.days_to_win) as average_days,
+    avg(cast(opportunities.days_to_win as double precision)) as average_days,
     median(opportunities.days_to_win) as median_days,
     max(opportunities.days_to_win) as longest_days,
     cast(coalesce(sum(opportunities.amount_usd), 0) as decimal(38, 2)) as won_usd

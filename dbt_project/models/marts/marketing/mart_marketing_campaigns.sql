@@ -42,7 +42,8 @@ brought_orders as (
         orders.is_first,
         visits.campaign_key,
         row_number() over (
-            partition by orders.order_id order by visits.started_at desc, visits.session_key desc
+            partition by orders.order_id
+            order by visits.started_at desc nulls last, visits.session_key desc nulls last
         ) as latest_first
     from orders
     inner join visits
@@ -66,7 +67,8 @@ brought_leads as (
     select
         visits.campaign_key,
         row_number() over (
-            partition by leads.lead_id order by visits.started_at desc, visits.session_key desc
+            partition by leads.lead_id
+            order by visits.started_at desc nulls last, visits.session_key desc nulls last
         ) as latest_first
     from {{ ref('fct_leads') }} as leads
     inner join {{ ref('stg_customer_identities') }} as identities

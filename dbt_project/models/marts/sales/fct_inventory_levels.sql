@@ -62,7 +62,7 @@ last_updates as (
         updates.currency,
         row_number() over (
             partition by updates.product_id, updates.warehouse_id, updates.level_date
-            order by updates.event_time desc, updates.event_id desc
+            order by updates.event_time desc nulls last, updates.event_id desc
         ) as newest_first
     from updates
     inner join touched
