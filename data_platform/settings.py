@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     emr_looks_every: timedelta = timedelta(seconds=5)
     # Where gold is built: in a file of this machine, on the cluster of REDSHIFT_*, or in the account of SNOWFLAKE_*.
     warehouse: Literal["duckdb", "redshift", "snowflake"] = "duckdb"
+    # Whether a build grants the readers of dbt_project.yml, who have to be groups of Redshift or roles of Snowflake.
+    warehouse_grants: bool = False
 
     # The AWS SDK's own names; delta-rs and Spark are told of them where the lake is on S3.
     aws_endpoint_url: str | None = None

@@ -12,6 +12,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "WAREHOUSE": settings.warehouse,
         "DATA_PLATFORM_HOME": str(settings.home),
         "LAKE_URI": settings.lake,
+        "WAREHOUSE_GRANTS": str(settings.warehouse_grants).lower(),
         "DATABASE_LOGIN_TIMEOUT": str(settings.database_login_timeout),
     }
     match settings.warehouse:

@@ -91,10 +91,10 @@ def describe_own_tables_too(table: Any, duck_conn: Any, database: Any, schema: A
 
 
 def comment_but_of_merges(catalog: str, schema: str, table: str, comment: Any) -> str:
-    """fakesnow notes comments in another database, which a transaction that merges must not write to."""
+    """fakesnow notes comments in another database, which a transaction that merges must not write to, and as they are."""
     if table.upper() == "MERGE_CANDIDATES":
         return "select 1"
-    return str(_insert_comment(catalog, schema, table, comment))
+    return str(_insert_comment(catalog, schema, table, comment and comment.replace("'", "''")))
 
 
 async def login(request: Request) -> JSONResponse:

@@ -7,7 +7,7 @@ without a word here.
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -130,7 +130,11 @@ def built(warehouses, lake) -> dict[int, dict[str, dict[str, list[tuple]]]]:
         for warehouse in warehouses:
             warehouse.load(tables, lake)
             ended = warehouse.dbt("run")
-            wrong = [(each.node.name, str(each.message)[:400]) for each in ended.result or [] if each.status == "error"]
+            wrong = [
+                (each.node.name, str(each.message)[:400])
+                for each in ended.result or []
+                if each.status == "error"
+            ]
             assert ended.success, (warehouse.name, wrong, ended.exception)
         seen[number] = {
             warehouse.name: {model["name"]: warehouse.rows(model) for model in models}
@@ -176,6 +180,32 @@ def test_dbts_tests_come_to_the_same_verdicts(built, warehouses):
         assert {
             name: (verdict, given[name]) for name, verdict in expected.items() if given[name] != verdict
         } == {}
+
+
+def test_readers_are_granted_what_they_may_see(built, warehouses, served_postgres):
+    on_redshift = warehouses[1]
+    for reader in ("data_engineer", "data_analyst", "business_user", "crm_analyst"):
+        served_postgres.execute(f"create role {reader}")
+    granting = replace(
+        on_redshift, settings=on_redshift.settings.model_copy(update={"warehouse_grants": True})
+    )
+
+    assert granting.dbt("run", "--select", "fct_leads", "dim_contacts").success
+
+    def sees(reader: str, table: str, column: str) -> bool:
+        asked = (
+            f"select has_column_privilege('{reader}', '{table}', '{column}', 'select') "
+            f"and has_schema_privilege('{reader}', '{table.split('.')[0]}', 'usage')"
+        )
+        return served_postgres.execute(asked) == [(True,)]
+
+    assert sees("data_engineer", "crm.fct_leads", "email")
+    assert sees("data_analyst", "crm.fct_leads", "status")
+    assert not sees("data_analyst", "crm.fct_leads", "email")
+    assert not sees("business_user", "crm.fct_leads", "status")
+    assert sees("crm_analyst", "crm.fct_leads", "email")
+    assert sees("crm_analyst", "core.dim_contacts", "email")
+    assert not sees("crm_analyst", "core.dim_accounts", "account_name")
 
 
 @pytest.mark.parametrize("which", range(3), ids=["duckdb", "redshift", "snowflake"])
