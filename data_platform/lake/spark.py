@@ -140,6 +140,33 @@ def _storage(settings: Settings) -> dict[str, str]:
     return options
 
 
+# Up to so many rows it takes longer to make code of a plan than to go through them without.
+FEW_ROWS = 200_000
+WITHOUT_CODE = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Nor is a plan of few rows worth a look at each of its stages.
+    "spark.sql.adaptive.enabled": "false",
+}
+
+
+@contextmanager
+def made_for(spark: "SparkSession", rows: int) -> Iterator[None]:
+    """Plans made inside are for so many rows: those for few are gone through as they are."""
+    before = {name: spark.conf.get(name, None) for name in WITHOUT_CODE}
+    if rows <= FEW_ROWS:
+        for name, value in WITHOUT_CODE.items():
+            spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, was in before.items():
+            if was is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, was)
+
+
 @contextmanager
 def commit_says(spark: "SparkSession", app_id: str, batch: int | None, note: str) -> Iterator[None]:
     """Commits made inside carry the note and, where a batch is given, its transaction identifier."""

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from data_platform.declarations import Column, DeclarationError, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
+from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.before import NotKept, rows_before
 from data_platform.silver.conformed import spark_type
@@ -133,21 +134,28 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
         return Refined(silver.batch, silver.rows)
     spark = start()
     position = {each.name: each.batch for each in held.values()}
-    if not silver.exists:
-        return _first(spark, table, silver, held, position)
-    keys, made = _anew(spark, table, silver, held, changed)
-    fresh = _shaped(table, made)
-    gone = keys.join(fresh, list(table.key), "left_anti")
-    rows = (
+    with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
+        if not silver.exists:
+            return _first(spark, table, silver, held, position)
+        rows = _merged(spark, table, silver, *_anew(spark, table, silver, held, changed)).localCheckpoint()
+        counts = _counts(rows)
+        how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
+        merge(spark, silver, rows, how, Note(position, counts))
+    return _refined(silver, counts)
+
+
+def _merged(
+    spark: "SparkSession", table: Joined, silver: LakeTable, keys: DataFrame, made: DataFrame
+) -> DataFrame:
+    """What is merged: the rows that come out, and the keys of those that are there and do not come out any more."""
+    fresh, key = _shaped(table, made), list(table.key)
+    standing = read(spark, silver).where(~F.col("is_deleted")).select(*key)
+    gone = standing.join(F.broadcast(keys), key, "left_semi").join(fresh, key, "left_anti")
+    return (
         fresh.withColumn("is_deleted", F.lit(False))
         .unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
         .withColumn("_batch", F.lit(silver.batch + 1).cast("bigint"))
-        .localCheckpoint()
     )
-    counts = _counts(rows)
-    how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
-    merge(spark, silver, rows, how, Note(position, counts))
-    return _refined(silver, counts)
 
 
 def _anew(
@@ -280,12 +288,12 @@ def _counts(rows: DataFrame) -> dict[str, int]:
 
 
 def _clauses(table: Joined) -> str:
-    """A key that no longer comes out keeps what it was last, marked; one that was never there is passed over."""
+    """A key that no longer comes out keeps what it was last, marked; a row that comes out as it is stays untouched."""
     columns = [*table.types, "_landed_at", "is_deleted", "_batch"]
+    same = " and ".join(f"t.`{name}` <=> s.`{name}`" for name in (*table.types, "is_deleted"))
     return f"""
-        when matched and s.is_deleted and not t.is_deleted then
-            update set t.is_deleted = true, t._batch = s._batch
-        when matched and not s.is_deleted then update set {assigned(columns)}
+        when matched and s.is_deleted then update set t.is_deleted = true, t._batch = s._batch
+        when matched and not ({same}) then update set {assigned(columns)}
         when not matched and not s.is_deleted then insert ({listed("", columns)})
             values ({listed("s.", columns)})
     """

@@ -22,6 +22,7 @@ from data_platform.lake.merge import (
     missing_columns,
     read,
 )
+from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.conformed import conform, cursor_of, newest, spark_type
 
@@ -109,10 +110,11 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
         add_columns(spark, target, missing_columns(target, silver_columns(table)))
     counts: dict[str, int] = {}
     if not silver.exists or done < bronze.batch:
-        unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
-        judged = conform(table, unread, rescued_columns(table, bronze, done))
-        held = _Tables(bronze, silver, quarantine)
-        counts = _merge_judged(spark, table, held, judged, _landed_since(bronze, done))
+        landed = _landed_since(bronze, done)
+        with made_for(spark, landed + silver.rows):
+            unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
+            judged = conform(table, unread, rescued_columns(table, bronze, done))
+            counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), judged, landed)
     silver = silver.fresh()
     return Refined(silver.batch, silver.rows, **counts)
 
