@@ -19,10 +19,12 @@ import fakesnow.arrow as arrow  # type: ignore[import-not-found,unused-ignore]
 import fakesnow.copy_into as copy_into  # type: ignore[import-not-found,unused-ignore]
 import fakesnow.info_schema as info_schema  # type: ignore[import-not-found,unused-ignore]
 import fakesnow.server as server  # type: ignore[import-not-found,unused-ignore]
+import fakesnow.transforms as transforms  # type: ignore[import-not-found,unused-ignore]
 import jwt  # type: ignore[import-not-found,unused-ignore]
 import pyarrow as pa
 import pyarrow.compute as pc
 import snowflake.connector.errors as errors
+import sqlglot.expressions as exp  # type: ignore[import-not-found,unused-ignore]
 import uvicorn  # type: ignore[import-not-found,unused-ignore]
 from fakesnow.cursor import FakeSnowflakeCursor  # type: ignore[import-not-found,unused-ignore]
 from fakesnow.instance import FakeSnow  # type: ignore[import-not-found,unused-ignore]
@@ -40,6 +42,7 @@ LOGINS: list[dict[str, Any]] = []
 _moments = arrow.timestamp_to_sf_struct
 _execute = FakeSnowflakeCursor.execute
 _describe_table = copy_into._describe_table
+_create_table_as = transforms.create_table_as
 _insert_comment = info_schema.insert_table_comment_sql
 
 # A session's own table has no schema in DuckDB; one that is named with it is made for all, as dbt drops it itself.
@@ -91,10 +94,20 @@ def describe_own_tables_too(table: Any, duck_conn: Any, database: Any, schema: A
 
 
 def comment_but_of_merges(catalog: str, schema: str, table: str, comment: Any) -> str:
-    """fakesnow notes comments in another database, which a transaction that merges must not write to, and as they are."""
+    """fakesnow notes comments, quotes and all, in another database, to which a transaction that merges can't write."""
     if table.upper() == "MERGE_CANDIDATES":
         return "select 1"
     return str(_insert_comment(catalog, schema, table, comment and comment.replace("'", "''")))
+
+
+def create_table_as_in_duckdbs_words(expression: Any, duck_conn: Any) -> Any:
+    """fakesnow asks DuckDB which columns a `select *` has, and asks in no dialect's words."""
+    query = expression.expression if isinstance(expression, exp.Create) else None
+    query = query.unnest() if isinstance(query, exp.Subquery) else query
+    if isinstance(query, exp.Select) and any(isinstance(each, exp.Star) for each in query.expressions):
+        described = duck_conn.execute(f"describe {query.sql(dialect='duckdb')}").fetchall()
+        query.set("expressions", [exp.column(exp.to_identifier(row[0])) for row in described])
+    return _create_table_as(expression, duck_conn)
 
 
 async def login(request: Request) -> JSONResponse:
@@ -176,6 +189,7 @@ def main() -> None:
     FakeSnowflakeCursor.execute = execute_or_say
     copy_into._describe_table = describe_own_tables_too
     info_schema.insert_table_comment_sql = comment_but_of_merges
+    transforms.create_table_as = create_table_as_in_duckdbs_words
     server.shared_fs = FakeSnow(db_path=TOLD["folder"], nop_regexes=AGREED_TO)
     ours = [
         Route("/session/v1/login-request", login, methods=["POST"]),

@@ -44,6 +44,7 @@ POINTS = (
         KillAt(RUN_SQL, about="delete from", after=True),
     ),
     _either_way("after dbt, not reported", KillAt(RUN_DBT, after=True)),
+    _either_way("built, not shown to analysts", KillAt("data_platform.gold.readers:_copied")),
 )
 
 
