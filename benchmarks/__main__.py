@@ -8,6 +8,7 @@ from benchmarks import (
     capture,
     change_crm,
     definitions,
+    identity,
     kafka_avro,
     kafka_continuous,
     kafka_json,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "landing": landing.measure,
     "small-files": small_files.measure,
     "sensors": sensors.measure,
+    "identity": identity.measure,
     "definitions": definitions.measure,
 }
 

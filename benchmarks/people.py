@@ -53,7 +53,7 @@ class InSilver:
             **{table: self.world.truth(table.name) for table in IN_CRM},
             CUSTOMERS: self.shop.rows["customers"].values(),
             CLEVERTAP_PROFILES: (
-                self.app.person(number) | {"day": self.world.now.date()} for number in range(self.app.people)
+                self.app.person(number) | {"day": LANDED.date()} for number in range(self.app.people)
             ),
             CUSTOMER_ORDERS: self._orders(),
         }
