@@ -18,6 +18,7 @@ from tests.integration.served.conftest import Silver
 
 FIRST = datetime(2026, 1, 30, 22, 15, tzinfo=UTC)
 ROWS = 24
+_OF_CUSTOMERS = ("source_id", "user_id", "visitor_id")
 _SAID = {
     "currency": ("USD", "EUR"),
     "platform": ("facebook", "google"),
@@ -51,7 +52,8 @@ def _text(random: Random, name: str) -> str:
         return random.choice(_SAID[name])
     if name.endswith("_id"):
         # The ids of one kind meet: account_id and converted_account_id.
-        return f"{name.split('_')[-2]}-{random.randrange(8)}"
+        kind = "customer" if name in _OF_CUSTOMERS else name.split("_")[-2]
+        return f"{kind}-{random.randrange(12)}"
     return f"{name} {random.choice(['a', 'b', 'é', ''])}".strip()
 
 
