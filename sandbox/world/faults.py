@@ -165,7 +165,8 @@ def _repeat_people(world: "World", fault: str, places: Sequence[int]) -> None:
         if contacts.columns["Email"][place] and contacts.ids[place] not in were_leads
     ]
     for number, place in enumerate(places):
-        known, of = (contacts, free[number * 7]) if fault == "of_contact" else (leads, place - 1)
+        # In a company of few contacts some are entered more than once.
+        known, of = (contacts, free[number * 7 % len(free)]) if fault == "of_contact" else (leads, place - 1)
         names = ("FirstName", "LastName", "Name", "Email")
         leads.change([place], **{name: known.columns[name][of] for name in names})
         world.same_person[leads.ids[place]] = known.ids[of]
