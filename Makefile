@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH SPARK_HOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test check faults bench lock clean
+.PHONY: help setup demo ui test check docs faults bench lock clean
 
 help: ## Show this.
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ check: setup ## Lint, format, types and SQL, changing nothing.
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/sqlfluff lint dbt_project
+
+docs: setup ## Write the pages on gold's models, columns and lineage: .data/docs/index.html.
+	@.venv/bin/python -m data_platform.gold.documents
 
 faults: setup ## Kill it everywhere and compare with the truth; make faults FAULTS=<name> runs one.
 	@.venv/bin/python -m tests.faults $(FAULTS)

@@ -95,7 +95,12 @@ def test_every_model_is_described_beside_its_sql_column_by_column(model):
     description = described(model)
     assert description["name"] == model.stem
     assert "one row per" in description["description"].lower()
-    assert all(column["description"] and column["data_type"] for column in description["columns"])
+    undescribed = [
+        column["name"]
+        for column in description["columns"]
+        if not column.get("data_type") or column.get("description", "").strip() in ("", column["name"])
+    ]
+    assert undescribed == []
 
 
 def made_of(model: str, seen: frozenset[str] = frozenset()) -> set[str]:
@@ -125,3 +130,9 @@ def test_a_personal_value_is_still_called_personal_in_gold(model):
         if column["name"] in declared and said.get(column["name"], "internal") not in declared[column["name"]]
     }
     assert wrong == {}
+
+
+def test_every_table_of_gold_is_in_the_page_on_the_model():
+    page = (CHECKOUT / "docs" / "model.md").read_text()
+    tables = {model.stem for model in MODELS if "marts" in model.parts}
+    assert {table for table in tables if f"`{table}`" not in page} == set()

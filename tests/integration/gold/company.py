@@ -150,6 +150,7 @@ class Company:
             self.customer(number)
         for number in range(5):
             self.a_product(number)
+        self.what_stays_as_it_is()
         for _ in range(40):
             self.an_order()
             self.an_inventory_update()
@@ -165,6 +166,45 @@ class Company:
             self.a_deal()
             self.a_lead()
         self.sessionise()
+
+    def what_stays_as_it_is(self) -> None:
+        """A customer who came once, long ago, and a product that is short."""
+        self.put(
+            "customers",
+            customer_id="C90",
+            customer_kind="person",
+            full_name="Name 90",
+            country="DE",
+            first_seen_at=START - timedelta(days=200),
+            updated_at=START - timedelta(days=200),
+        )
+        self.put("customer_identities", system="shop", source_id="shop-90", customer_id="C90")
+        self.put(
+            "products",
+            product_id="P-90",
+            product_name="Thing 90",
+            quantity_on_hand=3,
+            quantity_available=3,
+            reorder_point=25,
+            unit_cost=money(250),
+            updated_at=START,
+        )
+        self.put(
+            "orders",
+            order_id="O-once",
+            customer_id="shop-90",
+            product_id="P-90",
+            quantity=1,
+            amount=money(500),
+            currency="EUR",
+            amount_usd=money(1_000),
+            status="delivered",
+            order_date=(START - timedelta(days=150)).date(),
+            placed_at=None,
+            sales_channel=None,
+            shipping_country=None,
+            in_events=False,
+        )
 
     def a_round(self) -> None:
         """Some of it changes, by chance; most tables are touched in most rounds, and some in none."""
@@ -267,7 +307,7 @@ class Company:
 
     def an_order(self) -> None:
         number = len(self.rows["orders"])
-        placed = self.moment(120)
+        placed = self.moment(self.some([2, 120]))
         in_events = self.happens(0.7)
         amount = money(self.chance.randint(100, 50_000))
         self.put(

@@ -1,7 +1,8 @@
 select
     {{ month_of('orders.order_date') }} as order_month,
-    -- Where it is sent; what the warehouse alone knows of is where its customer lived then.
-    {{ or_none('coalesce(orders.shipping_country, customers.country)') }} as region,
+    {{ or_none('orders.shipping_country') }} as shipping_country,
+    -- Where its customer lived when it was ordered.
+    {{ or_none('customers.country') }} as customer_country,
     {{ or_none('orders.sales_channel') }} as sales_channel,
     count(*) as orders,
     count(distinct orders.customer_id) as customers,
@@ -10,4 +11,4 @@ from {{ ref('fct_orders') }} as orders
 left join {{ ref('dim_customers') }} as customers
     on orders.customer_key = customers.customer_key
 where not orders.is_deleted and orders.order_date is not null
-group by 1, 2, 3
+group by 1, 2, 3, 4
