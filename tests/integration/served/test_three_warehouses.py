@@ -190,8 +190,9 @@ def test_a_run_of_dagster_loads_silver_and_builds_on_it(built, warehouses):
     settings = warehouses[1].settings
     gold = gold_assets(settings)
     loads = warehouse_assets(warehouse_copies(), gold.dependency_keys, settings)
-    silver = {key.to_user_string() for key in gold.dependency_keys}
-    assert {load.key.to_user_string() for load in loads} == silver
+    asked = {key.to_user_string() for key in gold.dependency_keys}
+    silver = {load.key.to_user_string() for load in loads}
+    assert silver == {key for key in asked if not key.startswith("gold/")}
     assert "warehouse/redshift/silver/salesforce_accounts" in silver
     chosen = [
         "warehouse/redshift/silver/salesforce_accounts",
