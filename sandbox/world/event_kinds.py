@@ -43,6 +43,17 @@ MERCHANTS = (
 )
 SCHEMES = {"4": "visa", "5": "mastercard"}
 SESSION_GAP = timedelta(minutes=30)
+# Source, medium and campaign of the link that visitors came by: ads name their campaign by its id; most came by none.
+SENT_BY = (
+    ("newsletter", "email", "spring"),
+    ("facebook", "cpc", "10010000010000"),
+    ("google", "cpc", "20010000010000"),
+    (None, None, None),
+    (None, None, None),
+    ("facebook", "cpc", "10010000020001"),
+    (None, None, None),
+    (None, None, None),
+)
 # The shop's payments of orders are numbered by the orders, beyond all its others.
 FIRST_ORDER_PAYMENT = 1_000_000
 
@@ -87,6 +98,7 @@ def _visit(span: Span, steps: int) -> Iterator[Row]:
     is_mobile, session = visitor % 3 == 0, f"S-{span.event_id()[:18]}"
     number = span.pick(len(span.prices))
     product, price = product_id(number), span.prices[number]
+    source, medium, campaign = SENT_BY[visitor % len(SENT_BY)]
     for place, kind in enumerate(VISIT[:steps], start=1):
         is_known, bought = place > VISIT.index("login"), kind == "purchase"
         about_product = kind in ("product_view", "add_to_cart", "purchase")
@@ -120,9 +132,9 @@ def _visit(span: Span, steps: int) -> Iterator[Row]:
             "longitude": longitude - visitor % 100 / 1_000,
             "ip_address": f"198.51.{visitor // 250 % 250}.{visitor % 250}",
             "language": "de" if country == "DE" else "en",
-            "utm_source": "newsletter" if visitor % 4 == 0 else None,
-            "utm_medium": "email" if visitor % 4 == 0 else None,
-            "utm_campaign": "spring" if visitor % 4 == 0 else None,
+            "utm_source": source,
+            "utm_medium": medium,
+            "utm_campaign": campaign,
             "is_bot": visitor % 50 == 49,
             "properties": {"experiment": f"e{visitor % 3}", "scroll": visitor % 100 / 100},
         }
