@@ -89,7 +89,7 @@ class World:
         self.moved_emails: dict[str, str] = {}
         self.tables = self._history()
         faults.plant_history(self)
-        # The contacts and open leads of the first day that have an email and no fault, whatever happens to them later.
+        # The contacts and open leads of the first day that have an email of their own and no fault.
         self.reachable = {table: faults.reachable(self, table) for table in ("contacts", "leads")}
 
     @property

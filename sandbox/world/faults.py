@@ -1,5 +1,6 @@
 """The faults that are planted in the company's records, in known numbers: what the platform has to find."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -79,10 +80,18 @@ def _move_email(world: "World") -> None:
 
 
 def reachable(world: "World", table: str) -> list[int]:
-    """Those of them with an email; of leads, those that became no contact."""
-    columns = world.tables[table].columns
-    converted = columns.get("IsConverted")
-    return [p for p in unharmed(world, table) if columns["Email"][p] and not (converted and converted[p])]
+    """Those of them with an email of their own; of leads, those that became no contact."""
+    columns, ids = world.tables[table].columns, world.tables[table].ids
+    emails, converted = columns["Email"], columns.get("IsConverted")
+    held, known = Counter(emails), set(world.same_person.values())
+    return [
+        place
+        for place in unharmed(world, table)
+        if emails[place]
+        and held[emails[place]] == 1
+        and ids[place] not in known
+        and not (converted and converted[place])
+    ]
 
 
 def unharmed(world: "World", table: str) -> list[int]:
