@@ -16,10 +16,13 @@ def write_page(settings: Settings) -> Path:
     """Write the page; without a warehouse it has no sizes and nothing else is missing."""
     folder = page(settings).parent
     seed_parse(settings, folder)
-    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile"]
+    generate = ["--quiet", "docs", "generate", "--static", "--no-compile"]
     if settings.warehouse == "duckdb" and not settings.duckdb_building.exists():
-        arguments.append("--empty-catalog")
-    ended = run_dbt(settings, arguments, folder)
+        generate.append("--empty-catalog")
+    # The pages are made of the manifest, which parsing writes; the models' SQL is not compiled for them.
+    ended = run_dbt(settings, ["--quiet", "parse"], folder)
+    if ended.success:
+        ended = run_dbt(settings, generate, folder)
     if not ended.success:
         raise Failure(
             f"dbt could not write its pages into {folder}: {ended.exception}. "
