@@ -339,3 +339,13 @@ def test_a_sensor_that_follows_lag_is_the_only_one_to_ask_for_loads():
         table(load=Stream("offset", lag=lag), every=HOURLY, columns=(ID,))
     with pytest.raises(DeclarationError, match="an age above zero"):
         Lag(1, timedelta(0))
+
+
+def test_a_table_lies_in_silver_by_its_key_or_by_a_column_that_is_no_ones():
+    assert table(columns=(ID, CHANGED)).silver_order == ("id",)
+    assert table(columns=(ID, CHANGED), lies_by=CHANGED.name).silver_order == (CHANGED.silver_name,)
+    with pytest.raises(DeclarationError, match="its order in silver 'other' is not a column"):
+        table(columns=(ID, CHANGED), lies_by="other")
+    person = Column("User", STRING, personal=Personal.USER)
+    with pytest.raises(DeclarationError, match="it lies by User, which is personal"):
+        table(columns=(ID, CHANGED, person), lies_by="User")
