@@ -66,8 +66,8 @@ def carried_on(changed: Inputs, _: Inputs, standing: DataFrame) -> tuple[DataFra
 
 
 def records(changed: Inputs) -> DataFrame:
-    """The records that changed, as they are now. `is_gone` marks those that are deleted, `is_mention` the shop's numbers
-    of which nothing is told."""
+    """The records that changed, as they are now. `is_gone` marks those that are deleted, `is_mention` numbers of the
+    shop of which nothing is told."""
     people = {"email": "email", "name": "full_name"}
     in_shop = _record(changed[CUSTOMERS.silver_name], SHOP, "customer_id", **people)
     told = (
