@@ -106,7 +106,14 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
     )
     # Unit tests look at the models' logic, not at data: they belong to the project's own tests.
     absent = absent_sources(manifest, lake_of(settings))
-    arguments = ["--no-write-json", "build", "--exclude-resource-type", "unit_test", *selection, *without(absent)]
+    arguments = [
+        "--no-write-json",
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        *selection,
+        *without(absent),
+    ]
     if indirect_selection:
         arguments += ["--indirect-selection", indirect_selection]
     target = artifacts_in(settings)
