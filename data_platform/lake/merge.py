@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+# The identifier of a commit that moves the position alone.
+POSITION_ID = f"{APP_ID}.position"
 # A first load is cut into files of so many rows, each with its own stretch of keys, so that a change of some keys
 # meets some files; smaller ones would make a log that takes longer to read than they save.
 FILE_ROWS = 100_000
@@ -82,20 +84,35 @@ def _in_order(rows: "DataFrame", order: Sequence[str], count: int) -> "DataFrame
 
 
 def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
-    """Merge the rows by key, in one commit with the note. Files that can hold none of the keys are not read."""
+    """Merge the rows by key, in one commit with the note. Files that can hold none of the keys are not read.
+
+    No row at all moves the position and makes no new batch: whoever reads this table has nothing to look at.
+    """
     view = f"incoming_{uuid4().hex}"
     incoming = rows.hint("broadcast") if how.count <= FEW else rows
     incoming.createOrReplaceTempView(view)
-    same = [f"t.`{name}` = s.`{name}`" for name in how.key]
-    lies = where_keys_lie(spark, table, rows, how.plain) if how.count <= FEW else None
-    on = " and ".join([*same, lies] if lies else same)
-    batch = table.batch + 1
+    if how.count:
+        batch = table.batch + 1
+        says = commit_says(spark, APP_ID, batch, replace(note, batch=batch).to_json())
+    else:
+        # Delta makes no commit of nothing, but of a transaction's identifier.
+        says = commit_says(spark, POSITION_ID, table.version, replace(note, batch=table.batch).to_json())
     try:
-        with commit_says(spark, APP_ID, batch, replace(note, batch=batch).to_json()), _explained(table):
+        with says, _explained(table):
+            on = _where_they_meet(spark, table, rows, how)
             spark.sql(f"merge into delta.`{table.uri}` t using {view} s on {on} {how.clauses}").collect()
     finally:
         spark.catalog.dropTempView(view)
     _confirm(table, note)
+
+
+def _where_they_meet(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge) -> str:
+    """The condition of a merge; with it, Delta tells by statistics which files it has to read."""
+    if not how.count:
+        return "false"
+    same = [f"t.`{name}` = s.`{name}`" for name in how.key]
+    lies = where_keys_lie(spark, table, rows, how.plain) if how.count <= FEW else None
+    return " and ".join([*same, lies] if lies else same)
 
 
 def missing_columns(table: LakeTable, declared: Mapping[str, str]) -> dict[str, str]:

@@ -60,6 +60,8 @@ AGREED_TO = [
 
 # What Snowflake says to a transaction that waited too long for what another changes: here, at once.
 LOCKED = 625
+# What fakesnow's table of its own notes calls its columns.
+OWN_NOTES = "ext_table_name"
 
 
 def moments_or_null(moments: Any) -> Any:
@@ -80,6 +82,10 @@ def execute_or_say(self: Any, command: str, *arguments: Any, **options: Any) -> 
         raise
     except duckdb.TransactionException as error:
         raise errors.ProgrammingError(msg=str(error), errno=LOCKED, sqlstate="57014") from error
+    except duckdb.ConstraintException as error:
+        # Two sessions that make tables of one name at once meet in its notes on columns, which all share.
+        number, state = (LOCKED, "57014") if OWN_NOTES in str(error) else (1003, "42000")
+        raise errors.ProgrammingError(msg=str(error), errno=number, sqlstate=state) from error
     except Exception as error:
         raise errors.ProgrammingError(msg=str(error), errno=1003, sqlstate="42000") from error
 

@@ -174,13 +174,32 @@ def test_both_platforms_come_out_in_one_schema(spark, lake):
     }
 
 
-def test_without_a_change_nothing_is_done(deals):
-    def no_spark():
-        raise AssertionError("a step without work started Spark")
+def no_spark():
+    raise AssertionError("a step without work started Spark")
 
+
+def test_without_a_change_nothing_is_done(deals):
     version = deals.silver("opportunity_amounts").version
     join(no_spark, OPPORTUNITY_AMOUNTS, deals)
     assert deals.silver("opportunity_amounts").version == version
+
+
+def test_a_change_that_touches_no_row_moves_the_position_and_makes_no_batch(spark, deals):
+    before = deals.silver("opportunity_amounts")
+    assert before.exists
+    land(deals, EXCHANGE_RATES, rate("CHF", MONDAY, "0.95"))
+    made = refresh(spark, deals)
+    after = deals.silver("opportunity_amounts")
+    assert (made.batch, made.keys, after.batch) == (before.batch, 0, before.batch)
+    assert (
+        after.position["silver/rest_api_exchange_rates"]
+        == 1 + before.position["silver/rest_api_exchange_rates"]
+    )
+    assert after.version > before.version
+    assert join(no_spark, OPPORTUNITY_AMOUNTS, deals).batch == before.batch
+    land(deals, OPPORTUNITIES, deal("in francs", "95.00", "CHF", MONDAY))
+    assert refresh(spark, deals).batch == before.batch + 1
+    assert dollars(deals)["in francs"] == Decimal("125.00")
 
 
 def test_one_input_alone_is_enough(spark, lake):

@@ -251,6 +251,19 @@ def test_of_two_steps_at_once_both_end_with_the_same_content(lake, spark, silver
     assert dict(silver.fresh().position) == {"bronze/crm/people": 2 if first else 3}
 
 
+def test_rows_that_are_all_kept_back_move_the_position_and_make_no_batch(lake, spark, silver, quarantine):
+    land(lake, person("a", 0))
+    refine(lambda: spark, PEOPLE, lake)
+    land(lake, person("bad", 1, BAD))
+    assert refine(lambda: spark, PEOPLE, lake).batch == silver.fresh().batch == 1
+    assert dict(silver.fresh().position) == {"bronze/crm/people": 2}
+    assert quarantine.fresh().rows == 1
+    assert refine(no_spark, PEOPLE, lake).batch == 1
+    land(lake, person("b", 2))
+    assert refine(lambda: spark, PEOPLE, lake).batch == 2
+    assert emails(silver) == {"a": GOOD, "b": GOOD}
+
+
 def test_a_column_declared_later_widens_silver_and_takes_what_was_rescued(lake, spark, silver, quarantine):
     land(lake, person("a", 0), person("bad", 0, BAD))
     refine(lambda: spark, PEOPLE, lake)
