@@ -3,7 +3,7 @@
 select
     mart.added,
     facts.there
-from (select coalesce(sum({{ measure }}), 0) as added from {{ model }}) as mart
-cross join (select coalesce(sum({{ of }}), 0) as there from {{ fact }} where {{ rows }}) as facts
+from (select cast(coalesce(sum({{ measure }}), 0) as decimal(38, 2)) as added from {{ model }}) as mart
+cross join (select cast(coalesce(sum({{ of }}), 0) as decimal(38, 2)) as there from {{ fact }} where {{ rows }}) as facts
 where mart.added <> facts.there
 {% endtest %}
