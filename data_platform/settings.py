@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import DotEnvSettingsSource
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# Where the releases of EMR have theirs.
+EMR_DELTA = "/usr/share/aws/delta/lib"
 
 
 def home_folder() -> Path:
@@ -69,7 +71,7 @@ class Settings(BaseSettings):
     # s3://bucket/prefix of the release that the jobs run; what they have to say is put into its bucket too.
     emr_code_uri: str | None = Field(default=None, pattern=r"^s3://[^/]+(/.*[^/])?$")
     # More of spark-submit's parameters: the size of driver and executors, and where the release of EMR has its Delta.
-    emr_spark_parameters: str = "--conf spark.jars=/usr/share/aws/delta/lib/delta-spark.jar,/usr/share/aws/delta/lib/delta-storage.jar"
+    emr_spark_parameters: str = f"--conf spark.jars={EMR_DELTA}/delta-spark.jar,{EMR_DELTA}/delta-storage.jar"
     emr_looks_every: timedelta = timedelta(seconds=5)
     # Where gold is built: in a file of this machine, on the cluster of REDSHIFT_*, or in the account of SNOWFLAKE_*.
     warehouse: Literal["duckdb", "redshift", "snowflake"] = "duckdb"
