@@ -48,7 +48,7 @@ create macro address_of(n, day) as
     if(day > 0, format('person{{}}.of{{}}@example.com', n, day), format('person{{}}@example.com', n));
 create macro category_of(n) as {CATEGORIES}[1 + (n % 5)];
 create macro currency_of(n) as ['EUR', 'EUR', 'USD', 'GBP'][1 + (n % 4)];
-create macro price_of(n) as (500 + chance(n, 20000))::decimal(18, 2) / 100;
+create macro price_of(n) as ((500 + chance(n, 20000)) / 100)::decimal(18, 2);
 """
 
 

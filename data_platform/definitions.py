@@ -18,7 +18,7 @@ from data_platform.gold.assets import gold_assets
 from data_platform.gold.published import published_assets
 from data_platform.gold.served import served_assets
 from data_platform.gold.serving.declared import Served
-from data_platform.gold.warehouse import copy_of, copy_of_joined, warehouse_assets
+from data_platform.gold.warehouse import copy_of, warehouse_assets
 from data_platform.governance.assets import glue_asset, glue_checks
 from data_platform.governance.catalogued import Catalogued, catalogued
 from data_platform.lake.places import lake_of
@@ -50,7 +50,7 @@ def _platform(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[
             *(silver_checks(table, settings) for table in TABLES),
-            *(joined_checks(table.name, table.key, table.columns, table.rules, settings) for table in JOINED),
+            *(joined_checks(table, settings) for table in JOINED),
             freshness_checks(TABLES),
             domain_checks([*(table.owner for table in TABLES), *(table.owner for table in JOINED)], settings),
         ],
@@ -76,13 +76,7 @@ def _platform(settings: Settings) -> dg.Definitions:
 
 def warehouse_copies() -> list[Served]:
     """Every silver table as a warehouse holds it that does not read the lake."""
-    joined = (
-        copy_of_joined(
-            table.name, table.description, table.owner, table.key, {c.name: c for c in table.columns}
-        )
-        for table in JOINED
-    )
-    return [*(copy_of(table) for table in TABLES), *joined]
+    return [*(copy_of(table) for table in TABLES), *(copy_of(table) for table in JOINED)]
 
 
 def _glue(settings: Settings) -> dg.Definitions:

@@ -7,7 +7,7 @@ from typing import Protocol
 import dagster as dg
 
 from data_platform.connectors.base import SourceError
-from data_platform.declarations import Column, SourceTable
+from data_platform.declarations import Column, Rule, SourceTable
 from data_platform.lake.errors import LakeError
 
 # Errors that waiting does not mend are refused a retry where they are raised; this is for the others.
@@ -22,6 +22,18 @@ class InSilver(Protocol):
 
     @property
     def silver_name(self) -> str: ...
+    @property
+    def silver_key(self) -> tuple[str, ...]: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+    @property
+    def restricted(self) -> bool: ...
 
 
 def bronze_key(table: SourceTable) -> dg.AssetKey:

@@ -9,14 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 
 ENDS_WITHIN = 30.0
-LEAVES_WITHIN = 2.0
-
+LEAVES_WITHIN = 10.0
 
 # Below those that the system gives to connections: one of those would be taken while its server still starts.
-PORTS = range(20_000, 32_000)
+PORTS = range(20_000, 28_000)
+# Another's: a port that is to be kept may not be taken by a passing server while the one that keeps it is down.
+KEPT_PORTS = range(28_000, 32_000)
+# A server listens only some time after it was given its port, and others start beside it.
+_given: set[int] = set()
 
 
-def free_port(wished: int = 0) -> int:
+def kept_port(wished: int = 0) -> int:
+    """The wished port where it is free, or else one that no passing server takes while its own is down."""
+    return free_port(wished, KEPT_PORTS)
+
+
+def free_port(wished: int = 0, ports: range = PORTS) -> int:
     """The wished port where it is free, or else one that is."""
     # Who had it last may be on the way out.
     deadline = time.monotonic() + (LEAVES_WITHIN if wished else 0)
@@ -24,7 +32,8 @@ def free_port(wished: int = 0) -> int:
         time.sleep(0.02)
     port = wished
     while not port or not _is_free(port):
-        port = secrets.choice(PORTS)
+        port = secrets.choice([other for other in ports if other not in _given])
+    _given.add(port)
     return port
 
 

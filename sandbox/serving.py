@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event
 
+from sandbox.children import kept_port
 from sandbox.salesforce.oauth import Credentials
 from sandbox.salesforce.server import SalesforceServer
 from sandbox.state import State, environment_file, folder, write_private
@@ -67,10 +68,7 @@ def opened(stack: ExitStack, world: World, places: Mapping[str, Place]) -> dict[
 def at_its_port(world: World, state: State) -> SalesforceServer:
     """The port and credentials that it had before; another port where that one is taken by now."""
     credentials = Credentials(**state.credentials) if state.credentials else Credentials.new()
-    try:
-        return SalesforceServer(world, folder=folder(), port=state.port, credentials=credentials)
-    except OSError:
-        return SalesforceServer(world, folder=folder(), credentials=credentials)
+    return SalesforceServer(world, folder=folder(), port=kept_port(state.port), credentials=credentials)
 
 
 if __name__ == "__main__":

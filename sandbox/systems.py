@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
 
-from sandbox.children import free_port
+from sandbox.children import kept_port
 from sandbox.clevertap.server import CleverTapServer
 from sandbox.dynamodb.server import DynamoDBServer
 from sandbox.dynamodb.tables import CampaignTables
@@ -77,7 +77,7 @@ class Place:
 
     def port_of(self, name: str) -> int:
         """The port of one of several servers."""
-        port = free_port(int(self.kept.get(name, 0)))
+        port = kept_port(int(self.kept.get(name, 0)))
         self.kept[name] = str(port)
         return port
 

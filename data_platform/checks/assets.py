@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from data_platform.checks.reconciled import Reconciled, reconciled
-from data_platform.checks.scores import Quality, breaking, quality_of, repeated_keys, unfilled
+from data_platform.checks.scores import Quality, breaking, quality_of, repeated_keys, required, unfilled
 from data_platform.declarations import Column, Rule, Severity, SourceTable
-from data_platform.described import bronze_key, silver_key
+from data_platform.described import InSilver, bronze_key, silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
@@ -37,59 +37,63 @@ def silver_checks(table: SourceTable, settings: Settings) -> dg.AssetChecksDefin
     return checks
 
 
-def joined_checks(
-    name: str, key: Sequence[str], columns: Sequence[Column], rules: Sequence[Rule], settings: Settings
-) -> dg.AssetChecksDefinition:
+def joined_checks(table: InSilver, settings: Settings) -> dg.AssetChecksDefinition:
     """What a table that is made of others promises: one row per key, a value where its columns say so, its rules."""
-    asset = dg.AssetKey(["silver", name])
-    required = [column.name for column in columns if column.required]
+    asset = silver_key(table)
 
     @dg.multi_asset_check(
-        name=f"{name}_checks",
-        specs=[
-            dg.AssetCheckSpec(
-                "key_unique", asset=asset, blocking=True, description=f"No two rows share {', '.join(key)}."
-            ),
-            dg.AssetCheckSpec(
-                "required_columns_filled",
-                asset=asset,
-                blocking=True,
-                description=f"Each live row says {', '.join(required)}.",
-            ),
-            *(
-                dg.AssetCheckSpec(
-                    rule.name,
-                    asset=asset,
-                    blocking=rule.severity is Severity.ERROR,
-                    description=f"Each live row {rule.says}.",
-                    metadata={"dimension": rule.dimension.value, "severity": rule.severity.value},
-                )
-                for rule in rules
-            ),
-        ],
-        can_subset=True,
+        name=f"{table.silver_name}_checks", specs=_specs_of_joined(table, asset), can_subset=True
     )
     def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        table = lake_of(settings).silver(name)
-        if not table.exists:
-            raise dg.Failure(f"silver/{name} does not exist yet; materialize it first", allow_retries=False)
+        held = lake_of(settings).silver(table.silver_name)
+        if not held.exists:
+            raise dg.Failure(
+                f"silver/{table.silver_name} does not exist yet; materialize it first", allow_retries=False
+            )
         counts = {
-            "key_unique": repeated_keys(table, key),
-            "required_columns_filled": unfilled(table, required),
-            **{rule.name: breaking(table, rule) for rule in rules},
+            "key_unique": repeated_keys(held, table.silver_key),
+            "required_columns_filled": unfilled(held, required(table)),
+            **{rule.name: breaking(held, rule) for rule in table.rules},
         }
-        allowed = {rule.name: rule.allowed * table.rows for rule in rules}
-        severities = {rule.name: dg.AssetCheckSeverity[rule.severity.name] for rule in rules}
+        allowed = {rule.name: rule.allowed * held.rows for rule in table.rules}
+        severities = {rule.name: dg.AssetCheckSeverity[rule.severity.name] for rule in table.rules}
         for check in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(
                 asset_key=asset,
                 check_name=check.name,
                 passed=counts[check.name] <= allowed.get(check.name, 0),
                 severity=severities.get(check.name, dg.AssetCheckSeverity.ERROR),
-                metadata={"rows_that_break_it": counts[check.name], "rows": table.rows},
+                metadata={"rows_that_break_it": counts[check.name], "rows": held.rows},
             )
 
     return checks
+
+
+def _specs_of_joined(table: InSilver, asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            "key_unique",
+            asset=asset,
+            blocking=True,
+            description=f"No two rows share {', '.join(table.silver_key)}.",
+        ),
+        dg.AssetCheckSpec(
+            "required_columns_filled",
+            asset=asset,
+            blocking=True,
+            description=f"Each live row says {', '.join(required(table))}.",
+        ),
+        *(
+            dg.AssetCheckSpec(
+                rule.name,
+                asset=asset,
+                blocking=rule.severity is Severity.ERROR,
+                description=f"Each live row {rule.says}.",
+                metadata={"dimension": rule.dimension.value, "severity": rule.severity.value},
+            )
+            for rule in table.rules
+        ),
+    ]
 
 
 def freshness_checks(tables: Sequence[SourceTable]) -> dg.AssetChecksDefinition:

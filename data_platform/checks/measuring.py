@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import dagster as dg
 
 from data_platform.checks.history import Measured, domain_of, keep, latest, scores_table, timeliness
-from data_platform.checks.scores import quality_of, sides_of_joined
-from data_platform.declarations import Column, Dimension, Rule, SourceTable
-from data_platform.described import RETRIES, bronze_key, failing_plainly, silver_key
+from data_platform.checks.scores import quality_of, required, sides_of_joined
+from data_platform.declarations import Dimension, SourceTable
+from data_platform.described import RETRIES, InSilver, bronze_key, failing_plainly, silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
 
@@ -18,25 +17,8 @@ SCORES = dg.AssetKey(["quality", "scores"])
 GOOD_DOMAIN = 95.0
 
 
-class JoinedTable(Protocol):
-    """A silver table made of several (`silver.joined.Joined`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def silver_name(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def key(self) -> tuple[str, ...]: ...
-    @property
-    def columns(self) -> tuple[Column, ...]: ...
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-
 def scores_asset(
-    tables: Sequence[SourceTable], joined: Sequence[JoinedTable], settings: Settings
+    tables: Sequence[SourceTable], joined: Sequence[InSilver], settings: Settings
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=SCORES,
@@ -84,13 +66,12 @@ def _declared(
         yield Measured(table.silver_name, domain_of(table.owner), quality.live, sides)
 
 
-def _joined(joined: Sequence[JoinedTable], settings: Settings) -> Iterator[Measured]:
+def _joined(joined: Sequence[InSilver], settings: Settings) -> Iterator[Measured]:
     for table in joined:
-        held = lake_of(settings).silver(table.name)
+        held = lake_of(settings).silver(table.silver_name)
         if held.exists:
-            required = [column.name for column in table.columns if column.required]
-            sides = sides_of_joined(held, table.key, required, table.rules)
-            yield Measured(table.name, domain_of(table.owner), held.rows, sides)
+            sides = sides_of_joined(held, table.silver_key, required(table), table.rules)
+            yield Measured(table.silver_name, domain_of(table.owner), held.rows, sides)
 
 
 def domain_checks(owners: Sequence[str], settings: Settings) -> dg.AssetChecksDefinition:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from data_platform.declarations import NAMED_COLUMN, Dimension, Rule, Severity, SourceTable
+from data_platform.described import InSilver
 from data_platform.lake.tables import Lake, LakeTable
 
 
@@ -81,6 +82,11 @@ def repeated_keys(held: LakeTable, key: Sequence[str]) -> int:
     return _count(
         held, f"select count(*) as n from (select {columns} from held group by {columns} having count(*) > 1)"
     )
+
+
+def required(table: InSilver) -> list[str]:
+    """The columns that have a value in every live row."""
+    return [column.name for column in table.columns if column.required]
 
 
 def unfilled(held: LakeTable, columns: Sequence[str]) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.declarations import BOOLEAN, INTEGER, TIMESTAMP, Column, SourceTable
+from data_platform.declarations import BOOLEAN, INTEGER, TIMESTAMP
+from data_platform.described import InSilver
 from data_platform.gold.served import loading_asset
 from data_platform.gold.serving.declared import IS_DELETED, NOT_SERVED, Served, ServedColumn
 from data_platform.settings import Settings
@@ -34,29 +35,24 @@ def silver_key(warehouse: str, name: str) -> dg.AssetKey:
     return dg.AssetKey(["warehouse", warehouse, "silver", name])
 
 
-def copy_of(table: SourceTable) -> Served:
-    """A conformed silver table, as a warehouse holds it."""
-    columns = {column.silver_name: column for column in table.columns if column.silver_name}
-    return copy_of_joined(table.silver_name, table.description, table.owner, tuple(table.silver_key), columns)
-
-
-def copy_of_joined(
-    name: str, description: str, owner: str, key: tuple[str, ...], columns: dict[str, Column]
-) -> Served:
-    """A silver table that is made of several, as a warehouse holds it: deleted rows too, which close histories."""
+def copy_of(table: InSilver) -> Served:
+    """A silver table as a warehouse holds it: deleted rows too, which close histories."""
     kept = (
         ServedColumn(
-            name, column.type, sensitive=column.classification != "internal", description=column.description
+            column.silver_name,
+            column.type,
+            sensitive=column.classification != "internal",
+            description=column.description,
         )
-        for name, column in columns.items()
-        if column.type.kind not in LEFT_OUT
+        for column in table.columns
+        if column.silver_name and column.type.kind not in LEFT_OUT
     )
     return Served(
-        name=name,
-        source=name,
-        description=description,
-        owner=owner,
-        key=key,
+        name=table.silver_name,
+        source=table.silver_name,
+        description=table.description,
+        owner=table.owner,
+        key=table.silver_key,
         columns=(*kept, *_OF_SILVER),
         schema=SCHEMA,
         keeps_deleted=True,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from data_platform.declarations import Column, SourceTable
+from data_platform.described import InSilver
 from data_platform.lake.tables import Lake, LakeTable
 
 # The platform's own columns, in whichever layer they stand.
@@ -25,21 +25,6 @@ PLATFORM_COLUMNS: Mapping[str, str] = {
 }
 # Each may hold any value of the row.
 ANY_VALUE = ("_rescued", "_body")
-
-
-class JoinedTable(Protocol):
-    """A silver table made of several (`silver.joined.Joined`)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def columns(self) -> tuple[Column, ...]: ...
-    @property
-    def restricted(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,7 @@ class Catalogued:
         return "personal:any" if is_personal else "internal"
 
 
-def catalogued(sources: Sequence[SourceTable], joined: Sequence[JoinedTable], lake: Lake) -> list[Catalogued]:
+def catalogued(sources: Sequence[SourceTable], joined: Sequence[InSilver], lake: Lake) -> list[Catalogued]:
     """All tables that there can be; those that were never written are among them."""
     return [
         *(table for source in sources for table in _of_source(source, lake)),
@@ -110,12 +95,12 @@ def _of_source(source: SourceTable, lake: Lake) -> Iterator[Catalogued]:
         )
 
 
-def _of_joined(table: JoinedTable, lake: Lake) -> Catalogued:
+def _of_joined(table: InSilver, lake: Lake) -> Catalogued:
     return Catalogued(
         "silver",
-        table.name,
-        lake.silver(table.name),
-        ("silver", table.name),
+        table.silver_name,
+        lake.silver(table.silver_name),
+        ("silver", table.silver_name),
         table.description,
         table.owner,
         table.restricted,

@@ -12,7 +12,7 @@ from data_platform.lake.compaction import Live, live_files, rewrite
 from data_platform.lake.errors import explained
 from data_platform.lake.ordering import is_ordered, reorder
 from data_platform.lake.schema import LANDED_ON
-from data_platform.lake.spark import commit_says
+from data_platform.lake.spark import commit_says, told
 from data_platform.lake.tables import APP_ID, LakeTable
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def tend_with_spark(
     if table.delta is None or table.note is None:
         return Tended(0, 0, 0)
     before = len(table.delta.file_uris())
-    with commit_says(spark, APP_ID, None, table.note.to_json()):
+    size = told(spark, {"spark.databricks.delta.optimize.maxFileSize": str(SILVER_BYTES)})
+    with size, commit_says(spark, APP_ID, None, table.note.to_json()):
         if before > 1:
-            spark.conf.set("spark.databricks.delta.optimize.maxFileSize", str(SILVER_BYTES))
             by = ", ".join(f"`{name}`" for name in order)
             spark.sql(f"optimize delta.`{table.uri}` zorder by ({by})").collect()
         hours = int(keep_replaced.total_seconds() // 3600)

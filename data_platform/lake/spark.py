@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,21 +142,37 @@ def _storage(settings: Settings) -> dict[str, str]:
 
 # Up to so many rows it takes longer to make code of a plan than to go through them without.
 FEW_ROWS = 200_000
-WITHOUT_CODE = {
+FOR_FEW = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    # Nor is a plan of few rows worth a look at each of its stages.
+    # Nor is a plan of few rows worth a look at each of its stages, or a cluster's two hundred pieces.
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
 }
 
 
-@contextmanager
-def made_for(spark: "SparkSession", rows: int) -> Iterator[None]:
+def made_for(spark: "SparkSession", rows: int) -> AbstractContextManager[None]:
     """Plans made inside are for so many rows: those for few are gone through as they are."""
-    before = {name: spark.conf.get(name, None) for name in WITHOUT_CODE}
-    if rows <= FEW_ROWS:
-        for name, value in WITHOUT_CODE.items():
-            spark.conf.set(name, value)
+    return told(spark, FOR_FEW if rows <= FEW_ROWS else {})
+
+
+def commit_says(
+    spark: "SparkSession", app_id: str, batch: int | None, note: str
+) -> AbstractContextManager[None]:
+    """Commits made inside carry the note and, where a batch is given, its transaction identifier."""
+    conf = {"spark.databricks.delta.commitInfo.userMetadata": note}
+    if batch is not None:
+        conf["spark.databricks.delta.write.txnAppId"] = app_id
+        conf["spark.databricks.delta.write.txnVersion"] = str(batch)
+    return told(spark, conf)
+
+
+@contextmanager
+def told(spark: "SparkSession", conf: Mapping[str, str]) -> Iterator[None]:
+    """The session is set so inside, and as it was afterwards."""
+    before = {name: spark.conf.get(name, None) for name in conf}
+    for name, value in conf.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
@@ -165,19 +181,3 @@ def made_for(spark: "SparkSession", rows: int) -> Iterator[None]:
                 spark.conf.unset(name)
             else:
                 spark.conf.set(name, was)
-
-
-@contextmanager
-def commit_says(spark: "SparkSession", app_id: str, batch: int | None, note: str) -> Iterator[None]:
-    """Commits made inside carry the note and, where a batch is given, its transaction identifier."""
-    conf = {"spark.databricks.delta.commitInfo.userMetadata": note}
-    if batch is not None:
-        conf["spark.databricks.delta.write.txnAppId"] = app_id
-        conf["spark.databricks.delta.write.txnVersion"] = str(batch)
-    for name, value in conf.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name in conf:
-            spark.conf.unset(name)

@@ -7,7 +7,7 @@ come out are marked deleted. The position is the batch of each input, in the mer
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -94,19 +94,19 @@ class Joined:
 
 
 class _WhenAsked(Mapping[str, DataFrame]):
-    """Tables that are opened when somebody asks for them, which takes a while for each."""
+    """Tables that are opened when somebody first asks for them, which takes a while for each."""
 
-    def __init__(self, opened: Mapping[str, Callable[[], DataFrame]]) -> None:
-        self._opened = opened
+    def __init__(self, openings: Mapping[str, Callable[[], DataFrame]]) -> None:
+        self._openings = {name: cache(opening) for name, opening in openings.items()}
 
     def __getitem__(self, name: str) -> DataFrame:
-        return self._opened[name]()
+        return self._openings[name]()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._opened)
+        return iter(self._openings)
 
     def __len__(self) -> int:
-        return len(self._opened)
+        return len(self._openings)
 
 
 def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:

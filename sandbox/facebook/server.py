@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -48,6 +49,8 @@ class FacebookServer:
         self.fields = dict(FIELDS)
         self.failing_reports = 0
         self._reports: dict[str, _Report] = {}
+        # Counted in one breath: two questions may come at once.
+        self._runs = count(6_023_920_149_000)
         self._pages: dict[tuple[str, int, int], bytes] = {}
         self.server = VendorServer(self._answer, lambda: world.now, port)
 
@@ -107,7 +110,7 @@ class FacebookServer:
             | {"date_start": row.day.isoformat(), "date_stop": row.day.isoformat()}
             for row in self.world.rows("facebook", account, first, last)
         ]
-        run = str(6_023_920_149_000 + len(self._reports))
+        run = str(next(self._runs))
         self._reports[run] = _Report(rows, self.looks)
         return answer_json({"report_run_id": run})
 

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyspark
 
@@ -110,11 +110,11 @@ class SparkCluster(_Servers):
         """The applications that ran here to their end."""
         return [each["name"] for each in self._told()["completedapps"]]
 
-    def _told(self) -> dict:  # type: ignore[type-arg]
+    def _told(self) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.page, timeout=10)
         try:
             connection.request("GET", "/json/")
-            told: dict = json.loads(connection.getresponse().read())  # type: ignore[type-arg]
+            told: dict[str, Any] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
         return told

@@ -81,9 +81,9 @@ class Run:
 
 
 class Chain:
-    """Bronze, silver and gold of one home, loaded from one server."""
+    """Bronze, silver and gold of one home, loaded from one server or from what has landed there."""
 
-    def __init__(self, home: Path, server: SalesforceServer, **settings: object) -> None:
+    def __init__(self, home: Path, server: SalesforceServer | None = None, **settings: object) -> None:
         self.home = home
         self.server = server
         self.settings = {name: str(value) for name, value in settings.items()}
@@ -103,7 +103,7 @@ class Chain:
             "LAKE_URI": str(self.home / "lake"),
             "DAGSTER_HOME": str(self.home / "dagster"),
             "SPARK_DRIVER_MEMORY": "1g",
-            **self.server.settings(),
+            **(self.server.settings() if self.server else {}),
             **self.settings,
         }
 

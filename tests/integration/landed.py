@@ -1,7 +1,7 @@
 """Rows put into bronze as a connector hands them over, for tests of what is made of them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from data_platform.lake.tables import Lake, Note
 from sandbox.world.shop import Unheld
 
 
-def land(lake: Lake, table: SourceTable, rows: Iterable[Mapping[str, Any]]) -> None:
+def land(lake: Lake, table: SourceTable, *rows: Mapping[str, Any]) -> None:
     """In one commit; no row at all makes none."""
     full = [
         {"_op": "upsert"} | {name: _held(table, name, value) for name, value in row.items()} for row in rows

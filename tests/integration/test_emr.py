@@ -12,20 +12,17 @@ from pathlib import Path
 
 import boto3
 import dagster as dg
-import pyarrow as pa
 import pytest
 
-from data_platform.bronze.load import bronze_table
-from data_platform.lake.append import Appender
-from data_platform.lake.schema import connector_schema
 from data_platform.lake.spark import CLASS_ARCHIVE, LOCAL_JVM
-from data_platform.lake.tables import Lake, Note
+from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.silver import emr_step
 from data_platform.silver.assets import silver_asset
 from data_platform.silver.emr import ENTRY_POINT, WHEEL
 from data_platform.sources.rest_api import EXCHANGE_RATES
 from sandbox.emr.server import EmrServer
+from tests.integration.landed import land
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KNOWN = {"aws_access_key_id": "somebody", "aws_secret_access_key": "a-secret-of-emr"}
@@ -93,9 +90,7 @@ def test_a_step_runs_as_a_job_and_tells_dagster_what_it_did(emr, lake):
         }
         for day in range(1, 4)
     ]
-    appender = Appender(bronze_table(EXCHANGE_RATES, lake))
-    appender.write(pa.RecordBatch.from_pylist(rates, schema=connector_schema(EXCHANGE_RATES)))
-    appender.commit(Note({"landed": 1}))
+    land(lake, EXCHANGE_RATES, *rates)
 
     result = materialized(settings_of(emr))
 

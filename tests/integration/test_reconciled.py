@@ -1,14 +1,11 @@
 """Silver is compared with bronze row by row and sum by sum: what went missing, or changed on its way, is found."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import dagster as dg
-import pyarrow as pa
 import pytest
 
-from data_platform.bronze.load import bronze_table
 from data_platform.checks.assets import RECONCILED, silver_checks
 from data_platform.checks.reconciled import Reconciled, reconciled
 from data_platform.declarations import (
@@ -24,12 +21,11 @@ from data_platform.declarations import (
     at_least,
     years,
 )
-from data_platform.lake.append import Appender
 from data_platform.lake.places import lake_of
-from data_platform.lake.schema import connector_schema
-from data_platform.lake.tables import Lake, Note
+from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.silver.step import refine
+from tests.integration.landed import land
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DEALS = SourceTable(
@@ -60,13 +56,6 @@ def lake(settings) -> Lake:
     return lake_of(settings)
 
 
-def land(lake: Lake, *rows: Mapping) -> None:
-    appender = Appender(bronze_table(DEALS, lake))
-    full = [{"_op": "upsert"} | dict(row) for row in rows]
-    appender.write(pa.RecordBatch.from_pylist(full, schema=connector_schema(DEALS)))
-    appender.commit(Note({"landed": appender.batch}))
-
-
 def deal(key: str | None, amount: str | None, second: int = 0, **more) -> dict:
     told = {"Id": key, "Amount": amount and Decimal(amount), "ChangedAt": NOON + timedelta(seconds=second)}
     return told | more
@@ -75,6 +64,7 @@ def deal(key: str | None, amount: str | None, second: int = 0, **more) -> dict:
 def test_all_that_came_in_is_there_with_its_money(spark, lake):
     land(
         lake,
+        DEALS,
         deal(" a ", "10.00"),
         deal("b", "20.50"),
         deal("b", "30.00", second=1),
@@ -87,16 +77,16 @@ def test_all_that_came_in_is_there_with_its_money(spark, lake):
     total = Decimal("10.00") + Decimal("30.00") - Decimal("1.00") + Decimal("10.00")
     assert reconciled(DEALS, lake) == Reconciled(6, 0, {"amount": (total, total)})
 
-    land(lake, deal("b", "40.00", second=2), deal("a", None, second=3, _op="delete"))
+    land(lake, DEALS, deal("b", "40.00", second=2), deal("a", None, second=3, _op="delete"))
     # Late: what is held of it is newer, and had landed before.
-    land(lake, deal("no amount", "7.00", second=-5), deal("negative", "2.00", second=4))
+    land(lake, DEALS, deal("no amount", "7.00", second=-5), deal("negative", "2.00", second=4))
     refine(lambda: spark, DEALS, lake)
     assert reconciled(DEALS, lake) == Reconciled(4, 0, {"amount": (Decimal("42.00"), Decimal("42.00"))})
 
 
 @pytest.fixture
 def refined(spark, lake) -> str:
-    land(lake, deal("a", "10.00"), deal("b", "20.00"), deal("c", "30.00"))
+    land(lake, DEALS, deal("a", "10.00"), deal("b", "20.00"), deal("c", "30.00"))
     refine(lambda: spark, DEALS, lake)
     assert reconciled(DEALS, lake).agrees
     return lake.silver(DEALS.silver_name).uri
@@ -127,7 +117,7 @@ def test_money_that_changed_on_its_way_is_found(spark, lake, refined):
 
 
 def test_an_older_version_in_the_place_of_a_newer_one_is_found(spark, lake, refined):
-    land(lake, deal("a", "11.00", second=1))
+    land(lake, DEALS, deal("a", "11.00", second=1))
     refine(lambda: spark, DEALS, lake)
     assert reconciled(DEALS, lake).agrees
     held = "amount = 10.00, _source_batch = 1, changed_at = timestamp '2026-06-01 12:00:00Z'"
@@ -136,6 +126,6 @@ def test_an_older_version_in_the_place_of_a_newer_one_is_found(spark, lake, refi
 
 
 def test_versions_that_nothing_puts_in_order_raise_no_alarm(spark, lake):
-    land(lake, deal("a", "10.00"), deal("a", "11.00"), deal("b", "1.00"))
+    land(lake, DEALS, deal("a", "10.00"), deal("a", "11.00"), deal("b", "1.00"))
     refine(lambda: spark, DEALS, lake)
     assert reconciled(DEALS, lake) == Reconciled(2, 0, {"amount": (Decimal("1.00"), Decimal("1.00"))})

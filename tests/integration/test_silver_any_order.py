@@ -72,7 +72,7 @@ def followed(tmp_path_factory, spark) -> Lake:
     cuts = [0, *sorted(chance.sample(range(5, 55), BATCHES - 1)), None]
     for begin, end in pairwise(cuts):
         for topic in TOPICS:
-            land(lake, topic, said[topic.name][begin:end])
+            land(lake, topic, *said[topic.name][begin:end])
             refine(lambda: spark, topic, lake)
         for table in MADE:
             join(lambda: spark, table, lake)

@@ -86,7 +86,7 @@ class Company:
                 said = message.row or {"event_id": message.key, "_op": "delete"}
                 rows.append(said | {"_order": self.offset})
                 self.landed[topic.name][message.key] = message.row or {}
-        land(self.lake, topic, rows)
+        land(self.lake, topic, *rows)
 
     def _change_warehouse(self, day: int) -> None:
         self.warehouse.day = day
@@ -110,7 +110,7 @@ class Company:
         for row in (*changed, *gone):
             self.offset += 1
             numbered.append(row | {"_order": self.offset})
-        land(self.lake, table, numbered)
+        land(self.lake, table, *numbered)
         self.landed[table.name] = dict(rows)
 
     def _land_rates(self, day: date) -> None:
@@ -118,7 +118,7 @@ class Company:
             {"currency": currency, "date": day, "base": "USD", "rate": Decimal(str(rate))}
             for currency, rate in rates_on(day).items()
         ]
-        land(self.lake, EXCHANGE_RATES, rates)
+        land(self.lake, EXCHANGE_RATES, *rates)
         self.landed["exchange_rates"] |= {(row["currency"], day): row for row in rates}
 
 

@@ -2,18 +2,13 @@
 
 import random
 import shutil
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-import pyarrow as pa
 import pytest
 
-from data_platform.bronze.load import bronze_table
-from data_platform.lake.append import Appender
 from data_platform.lake.errors import LakeError
-from data_platform.lake.schema import connector_schema
-from data_platform.lake.tables import Lake, Note
+from data_platform.lake.tables import Lake
 from data_platform.silver import joined
 from data_platform.silver.ad_performance import AD_PERFORMANCE
 from data_platform.silver.joined import join
@@ -23,16 +18,10 @@ from data_platform.sources.facebook import FACEBOOK_ADS
 from data_platform.sources.google import GOOGLE_ADS
 from data_platform.sources.rest_api import EXCHANGE_RATES
 from data_platform.sources.salesforce import OPPORTUNITIES
+from tests.integration.landed import land
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MONDAY = date(2026, 6, 1)
-
-
-def land(lake, table, *rows: Mapping) -> None:
-    appender = Appender(bronze_table(table, lake))
-    full = [{"_op": "upsert"} | dict(row) for row in rows]
-    appender.write(pa.RecordBatch.from_pylist(full, schema=connector_schema(table)))
-    appender.commit(Note({"landed": appender.batch}))
 
 
 def deal(key: str, amount: str | None, currency: str, closes: date, second: int = 0, **more) -> dict:

@@ -285,5 +285,8 @@ def test_a_card_number_is_nowhere_and_its_token_tells_cards_apart(company):
             tokens.setdefault(said["card_number"], set()).add(row["card_token"])
     assert all(len(each) == 1 for each in tokens.values())
     assert len({token for each in tokens.values() for token in each}) == len(tokens)
-    kept = "\n".join(str(row) for row in [*held.bronze, *held.unreadable, *held.silver, *held.quarantine])
+    # A row's place is a number of as many digits, and says nothing of a card.
+    kept = "\n".join(
+        str({**row, "_order": None}) for row in [*held.bronze, *held.unreadable, *held.silver, *held.quarantine]
+    )
     assert not [number for number in numbers if number in kept]

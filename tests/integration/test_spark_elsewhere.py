@@ -4,25 +4,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from data_platform.bronze.load import bronze_table
-from data_platform.lake.append import Appender
-from data_platform.lake.schema import connector_schema
-from data_platform.lake.tables import Lake, Note
+from data_platform.lake.tables import Lake
 from data_platform.silver.joined import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.step import refine
 from data_platform.sources.rest_api import EXCHANGE_RATES
 from data_platform.sources.salesforce import OPPORTUNITIES
 from sandbox.spark.server import ConnectServer, SparkCluster
+from tests.integration.landed import land
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MONDAY = date(2026, 6, 1)
@@ -63,13 +60,6 @@ def cluster() -> Iterator[tuple[dict[str, str], SparkCluster]]:
 def connect() -> Iterator[tuple[dict[str, str], ConnectServer]]:
     with ConnectServer() as spark:
         yield {"SPARK_REMOTE": spark.remote}, spark
-
-
-def land(lake: Lake, table, *rows: Mapping) -> None:
-    appender = Appender(bronze_table(table, lake))
-    full = [{"_op": "upsert"} | dict(row) for row in rows]
-    appender.write(pa.RecordBatch.from_pylist(full, schema=connector_schema(table)))
-    appender.commit(Note({"landed": appender.batch}))
 
 
 def deal(number: int, second: int = 0, **more) -> dict:

@@ -3,18 +3,16 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from data_platform.gold.serving import statements
 from data_platform.gold.serving.columns import ColumnTypes
-from data_platform.gold.serving.declared import Served
+from data_platform.gold.serving.session import SqlSession
 from data_platform.gold.serving.statements import STAGED, Dialect
-from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
+from data_platform.gold.serving.target import TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 DIALECT = Dialect(
@@ -114,30 +112,10 @@ class Postgres:
         )
 
 
-class PostgresSession:
-    """A connection in which each statement stands alone until it is told to begin."""
+class PostgresSession(SqlSession[Postgres]):
+    """A connection to it."""
 
     dialect = DIALECT
-
-    def __init__(self, target: Postgres, connection: Any) -> None:
-        self._target = target
-        self._connection = connection
-
-    def held(self, table: Served) -> Held:
-        return statements.held(self, table)
-
-    def load(self, work: Work) -> Counts:
-        return statements.load(self, work)
-
-    def execute(self, statement: str) -> int:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return int(cursor.rowcount)
-
-    def ask(self, question: str) -> list[tuple[Any, ...]]:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            cursor.execute(question)
-            return list(cursor.fetchall())
 
     @contextmanager
     def prepared(self, work: Work) -> Iterator[Callable[[], None]]:

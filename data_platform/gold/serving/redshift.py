@@ -13,13 +13,13 @@ from redshift_connector.error import Error as DriverError
 
 from data_platform.connectors.aws import client, explained
 from data_platform.connectors.base import SourceError
-from data_platform.gold.serving import statements
 from data_platform.gold.serving.columns import ColumnTypes, Staged
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.files import parquet_files
 from data_platform.gold.serving.redshift_login import is_this_machine
+from data_platform.gold.serving.session import SqlSession
 from data_platform.gold.serving.statements import STAGED, Dialect
-from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
+from data_platform.gold.serving.target import TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 # The most that a VARCHAR holds.
@@ -129,30 +129,10 @@ class Redshift:
         return refused(f"Redshift at {self.place}", words, code or "no code")
 
 
-class RedshiftSession:
-    """A connection in which each statement stands alone until it is told to begin."""
+class RedshiftSession(SqlSession[Redshift]):
+    """A connection to it."""
 
     dialect = DIALECT
-
-    def __init__(self, target: Redshift, connection: Any) -> None:
-        self._target = target
-        self._connection = connection
-
-    def held(self, table: Served) -> Held:
-        return statements.held(self, table)
-
-    def load(self, work: Work) -> Counts:
-        return statements.load(self, work)
-
-    def execute(self, statement: str) -> int:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return max(int(cursor.rowcount), 0)
-
-    def ask(self, question: str) -> list[tuple[Any, ...]]:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            cursor.execute(question)
-            return [tuple(row) for row in cursor.fetchall()]
 
     @contextmanager
     def prepared(self, work: Work) -> Iterator[Callable[[], None]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import snowflake.connector
@@ -10,12 +10,11 @@ from snowflake.connector import errors
 
 from data_platform.connectors.base import CredentialsRefused
 from data_platform.connectors.snowflake.login import reaching, way_of
-from data_platform.gold.serving import statements
 from data_platform.gold.serving.columns import ColumnTypes
-from data_platform.gold.serving.declared import Served
 from data_platform.gold.serving.files import parquet_files
+from data_platform.gold.serving.session import SqlSession
 from data_platform.gold.serving.statements import STAGED, Dialect
-from data_platform.gold.serving.target import Counts, Held, TargetError, TargetUnreachable, Work, refused
+from data_platform.gold.serving.target import TargetError, TargetUnreachable, Work, refused
 from data_platform.settings import Settings
 
 _TEXT = "varchar"
@@ -112,29 +111,10 @@ class Snowflake:
         )
 
 
-class SnowflakeSession:
-    """A connection in which each statement stands alone until it is told to begin."""
+class SnowflakeSession(SqlSession[Snowflake]):
+    """A connection to it."""
 
     dialect = DIALECT
-
-    def __init__(self, target: Snowflake, connection: Any) -> None:
-        self._target = target
-        self._connection = connection
-
-    def held(self, table: Served) -> Held:
-        return statements.held(self, table)
-
-    def load(self, work: Work) -> Counts:
-        return statements.load(self, work)
-
-    def execute(self, statement: str) -> int:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            return max(int(cursor.rowcount or 0), 0)
-
-    def ask(self, question: str) -> list[tuple[Any, ...]]:
-        with self._target.explained(), self._connection.cursor() as cursor:
-            return [tuple(row) for row in cursor.execute(question).fetchall()]
 
     @contextmanager
     def prepared(self, work: Work) -> Iterator[Callable[[], None]]:

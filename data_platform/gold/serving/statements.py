@@ -61,7 +61,8 @@ class Dialect:
 class Database(Protocol):
     """An open connection, in which each statement stands alone but between begin and commit."""
 
-    dialect: Dialect
+    @property
+    def dialect(self) -> Dialect: ...
 
     def execute(self, statement: str) -> int:
         """Run a statement; how many rows it touched."""

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Barrier
@@ -16,9 +17,10 @@ from data_platform.declarations import BOOLEAN, INTEGER, LIST, STRING, STRUCT, C
 from data_platform.gold import served
 from data_platform.gold.served import loading_asset, serve, target_for
 from data_platform.gold.serving.target import TargetUnreachable
-from data_platform.gold.warehouse import copy_of, copy_of_joined, silver_key
+from data_platform.gold.warehouse import copy_of, silver_key
 from data_platform.lake.schema import arrow_type
 from data_platform.settings import Settings
+from data_platform.silver.ad_performance import AD_PERFORMANCE
 from data_platform.sources.catalogue import table_named
 from tests.integration.served.conftest import Silver
 
@@ -202,13 +204,14 @@ def test_loads_that_meet_double_no_row(on_snowflake, products, monkeypatch):
 
 
 def test_what_has_an_inner_shape_is_left_out():
-    columns = {
-        "id": Column("id", STRING),
-        "tags": Column("tags", LIST(STRING)),
-        "address": Column("address", STRUCT(Column("city", STRING))),
-        "number": Column("number", INTEGER),
-    }
-    copied = copy_of_joined("things", "Things.", "team:data", ("id",), columns)
+    columns = (
+        Column("id", STRING),
+        Column("tags", LIST(STRING)),
+        Column("address", STRUCT(Column("city", STRING))),
+        Column("number", INTEGER),
+    )
+    things = replace(AD_PERFORMANCE, name="things", key=("id",), columns=columns)
+    copied = copy_of(things)
     assert [column.name for column in copied.columns] == [
         "id",
         "number",
