@@ -1,8 +1,8 @@
 # The commands of this project. Each does its own set-up first (bin/install.py), which is skipped when up to date.
 
 PYTHON ?= python3
-# One process beats two here: each would start a Spark of its own.
-WORKERS ?= 0
+# Each starts a Spark and servers of its own; more than there are processors wait for each other.
+WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 # The caller's own environment must not reach into the project's.
@@ -23,8 +23,8 @@ demo: setup ## Start the sandbox and run the whole chain on it, to the marts.
 ui: setup ## Open Dagster's UI on http://localhost:3000.
 	@.venv/bin/data-platform ui
 
-test: setup ## Run the tests; make test WORKERS=2 runs them in two processes.
-	@.venv/bin/pytest -n $(WORKERS) -m "not fault"
+test: setup ## Run the tests in two processes; make test WORKERS=0 runs them in one.
+	@.venv/bin/pytest -n $(WORKERS) --dist loadfile -m "not fault"
 
 check: setup ## Lint, format, types and SQL, changing nothing.
 	.venv/bin/ruff check

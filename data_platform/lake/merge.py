@@ -47,11 +47,6 @@ def listed(prefix: str, columns: Sequence[str]) -> str:
     return ", ".join(f"{prefix}`{name}`" for name in columns)
 
 
-def read(spark: "SparkSession", table: LakeTable) -> "DataFrame":
-    """The table as it stood when `table` was opened."""
-    return spark.read.format("delta").option("versionAsOf", table.version).load(table.uri)
-
-
 def create(
     spark: "SparkSession",
     table: LakeTable,

@@ -146,14 +146,13 @@ class LakeTable:
     def rows(self) -> int:
         return self.delta.count() if self.delta else 0
 
-    def rows_at(self, version: int) -> int:
-        """How many rows an earlier version held."""
+    def at(self, version: int) -> "LakeTable":
+        """The table as an earlier version held it."""
+        earlier = self.fresh()
         with explained(self.uri, "reading"):
-            return int(
-                DeltaTable(
-                    self.uri, version=version, storage_options=dict(self.storage_options) or None
-                ).count()
-            )
+            options = dict(self.storage_options) or None
+            earlier.__dict__["delta"] = DeltaTable(self.uri, version=version, storage_options=options)
+        return earlier
 
     @cached_property
     def note(self) -> Note | None:

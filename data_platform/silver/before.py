@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.lake.maintenance import KEEP_REPLACED
+from data_platform.lake.reading import read
 from data_platform.lake.tables import LakeTable, Note
 
 if TYPE_CHECKING:
@@ -28,12 +29,11 @@ def rows_before(
     """Those live rows of the table at `batch` that `changed` has a newer version of; None where all of it is new."""
     if batch == 0 or table.delta is None:
         return None
-    version = _version_at(table, batch)
-    if table.rows - table.rows_at(version) == _changed_since(table, batch):
+    then = table.at(_version_at(table, batch))
+    if table.rows - then.rows == _changed_since(table, batch):
         return None
-    then = spark.read.format("delta").option("versionAsOf", version).load(table.uri)
     keys = changed.select(*key).distinct()
-    return then.where(~F.col("is_deleted")).join(F.broadcast(keys), list(key), "left_semi")
+    return read(spark, then).where(~F.col("is_deleted")).join(F.broadcast(keys), list(key), "left_semi")
 
 
 def _version_at(table: LakeTable, batch: int) -> int:

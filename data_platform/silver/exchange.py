@@ -14,12 +14,13 @@ FOREVER = date(9999, 12, 31)
 
 def in_dollars(rates: DataFrame) -> DataFrame:
     """From the published rates: `currency`, `rate_from`, `rate_to` (exclusive) and `usd`, the dollars for one unit."""
-    published = rates.select("base", "date", "currency", "rate")
+    # Few, and in one piece: nothing of what follows moves a row or is a job of its own.
+    published = rates.select("base", "date", "currency", "rate").coalesce(1)
     # The base costs one of itself, which nobody publishes.
     base = published.select("base", "date", F.col("base").alias("currency"), F.lit(1).alias("rate"))
     of_day = published.unionByName(base.distinct())
     dollar = of_day.where("currency = 'USD'").select("base", "date", F.col("rate").alias("dollar"))
-    worth = of_day.join(dollar, ["base", "date"]).select(
+    worth = of_day.join(dollar.hint("shuffle_hash"), ["base", "date"]).select(
         "currency", "date", (F.col("dollar") / F.col("rate")).cast("decimal(38,12)").alias("usd")
     )
     # Where several bases are published, they agree but for rounding.
@@ -55,10 +56,10 @@ def touched_by_rates(
     known = in_dollars(rates).select("currency", "rate_from")
     others = changed.where("currency <> 'USD'").select("currency", "date")
     all_others = changed.where("currency = 'USD'").select("date").join(known.select("currency").distinct())
-    moved = others.unionByName(all_others).distinct()
+    moved = others.unionByName(all_others).coalesce(1).distinct()
     later = (moved["currency"] == known["currency"]) & (known["rate_from"] > moved["date"])
     spans = (
-        moved.join(known, later, "left")
+        moved.join(known.hint("shuffle_hash"), later, "left")
         .groupBy(moved["currency"].alias("moved_currency"), moved["date"].alias("from_day"))
         .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
     )

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import Column, DeclarationError, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Merge, assigned, create, listed, merge, read
+from data_platform.lake.merge import Merge, assigned, create, listed, merge
+from data_platform.lake.reading import read
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.before import NotKept, rows_before
@@ -167,8 +168,8 @@ def _anew(
 ) -> tuple[DataFrame, DataFrame]:
     """The keys that may come out differently, and the rows that come out of them."""
     since = {
-        source.silver_name: _read(spark, source, held[source.silver_name]).where(
-            F.col("_batch") > reached(silver, held[source.silver_name])
+        source.silver_name: read(
+            spark, held[source.silver_name], after=reached(silver, held[source.silver_name])
         )
         if source.silver_name in changed
         else _nothing(spark, source)

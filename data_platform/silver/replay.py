@@ -7,7 +7,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import LakeError
-from data_platform.lake.merge import read
+from data_platform.lake.reading import read
 from data_platform.lake.tables import Lake, Note
 from data_platform.silver.conformed import conform, newest
 from data_platform.silver.step import keep_back, rescued_columns, write_silver

@@ -20,8 +20,8 @@ from data_platform.lake.merge import (
     listed,
     merge,
     missing_columns,
-    read,
 )
+from data_platform.lake.reading import read
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.conformed import conform, cursor_of, newest, spark_type
@@ -112,7 +112,7 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
     if not silver.exists or done < bronze.batch:
         landed = _landed_since(bronze, done)
         with made_for(spark, landed + silver.rows):
-            unread = newest(table, read(spark, bronze).where(F.col("_batch") > done))
+            unread = newest(table, read(spark, bronze, after=done))
             judged = conform(table, unread, rescued_columns(table, bronze, done))
             counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), judged, landed)
     silver = silver.fresh()

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pyspark
 
 from sandbox.children import free_port
-from sandbox.java import JavaServer, jars
+from sandbox.java import COMPILED_QUICKLY, JavaServer, jars
 
 SPARK_HOME = Path(pyspark.__file__).parent
 # What Spark asks of Java 17; its own scripts say the same.
@@ -141,8 +141,12 @@ class SparkCluster(_Servers):
             command,
             log=self.folder / f"worker{number}.log",
             answers=lambda: self.registered() == number,
-            # As its script sets them: by these it builds the command of an executor.
-            environment={"SPARK_HOME": str(SPARK_HOME), "SPARK_SCALA_VERSION": "2.13"},
+            # As its script sets them: by these it builds the command of an executor, which lives for a minute here.
+            environment={
+                "SPARK_HOME": str(SPARK_HOME),
+                "SPARK_SCALA_VERSION": "2.13",
+                "JAVA_TOOL_OPTIONS": COMPILED_QUICKLY,
+            },
         )
 
     def _master_answers(self) -> bool:

@@ -13,7 +13,7 @@ from data_platform.lake import append
 from data_platform.lake.append import Appender
 from data_platform.lake.compaction import compact_small, live_files
 from data_platform.lake.maintenance import tend
-from data_platform.lake.merge import read
+from data_platform.lake.reading import read
 from data_platform.lake.schema import LANDED_ON, connector_schema
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.sources.postgres import PAYMENTS

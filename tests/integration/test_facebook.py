@@ -1,6 +1,8 @@
 """What lands from Facebook is what its accounts hold, day by day, however it is asked and whatever it answers."""
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -10,8 +12,8 @@ from data_platform.connectors.base import CredentialsRefused, QuotaReached, Sour
 from data_platform.connectors.facebook.connector import Facebook
 from data_platform.settings import Settings
 from data_platform.sources.facebook import FACEBOOK_ADS
-from sandbox.facebook.server import FIELDS, FacebookServer, error
-from sandbox.vendor import Answer, Instead
+from sandbox.facebook.server import FIELDS, VERSION, FacebookServer, error
+from sandbox.vendor import Answer, Instead, Request
 from sandbox.world.ads import ACCOUNTS, AdWorld
 
 HISTORY = 40
@@ -95,6 +97,16 @@ def test_each_day_lands_its_own_rows_and_what_was_restated_once(ads):
         assert ads.live() == truth
         assert loaded.receipt.landed == len(set(truth) - before) < len(truth) / 4
         assert ads.load().receipt.landed == 0
+
+
+def test_reports_that_are_asked_for_at_once_are_each_of_their_own(ads):
+    """The stand-in once gave two the same number, and so one the other's days."""
+    asked = {"fields": "ad_id", "time_range": json.dumps({"since": f"{LAST}", "until": f"{LAST}"})}
+    headers = {"Authorization": f"Bearer {ads.server.token}"}
+    report = Request("POST", f"/{VERSION}/act_{EUROPE.id}/insights", asked, headers)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: ads.server.server.answer(report).body, range(400)))
+    assert len(set(answers)) == 400
 
 
 def test_a_value_that_goes_back_lands_again(ads):

@@ -287,6 +287,7 @@ def test_a_card_number_is_nowhere_and_its_token_tells_cards_apart(company):
     assert len({token for each in tokens.values() for token in each}) == len(tokens)
     # A row's place is a number of as many digits, and says nothing of a card.
     kept = "\n".join(
-        str({**row, "_order": None}) for row in [*held.bronze, *held.unreadable, *held.silver, *held.quarantine]
+        str({**row, "_order": None})
+        for row in [*held.bronze, *held.unreadable, *held.silver, *held.quarantine]
     )
     assert not [number for number in numbers if number in kept]

@@ -18,6 +18,7 @@ from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.step import refine
 from data_platform.sources.rest_api import EXCHANGE_RATES
 from data_platform.sources.salesforce import OPPORTUNITIES
+from sandbox.java import COMPILED_QUICKLY
 from sandbox.spark.server import ConnectServer, SparkCluster
 from tests.integration.landed import land
 
@@ -53,7 +54,14 @@ start().stop()
 @contextmanager
 def cluster() -> Iterator[tuple[dict[str, str], SparkCluster]]:
     with SparkCluster() as spark:
-        yield {"SPARK_MASTER": spark.master, "SPARK_LOCAL_IP": "127.0.0.1"}, spark
+        yield (
+            {
+                "SPARK_MASTER": spark.master,
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "JAVA_TOOL_OPTIONS": COMPILED_QUICKLY,
+            },
+            spark,
+        )
 
 
 @contextmanager
