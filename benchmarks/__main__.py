@@ -6,8 +6,10 @@ from collections.abc import Callable
 from benchmarks import (
     ads,
     capture,
+    change_company,
     change_crm,
     definitions,
+    growth,
     identity,
     kafka_avro,
     kafka_continuous,
@@ -42,6 +44,8 @@ BENCHMARKS: dict[str, Callable[[], Result]] = {
     "landing": landing.measure,
     "small-files": small_files.measure,
     "sensors": sensors.measure,
+    "change-company": change_company.measure,
+    "growth": growth.measure,
     "identity": identity.measure,
     "definitions": definitions.measure,
 }

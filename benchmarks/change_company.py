@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.company import Company, Size
+from benchmarks.company import SHARE, Company, Size
 from benchmarks.loads.job import Job
 from benchmarks.result import Result
 from benchmarks.turns import Run, Side, empty_folder, start
@@ -37,10 +37,10 @@ def measure(size: Size | None = None) -> Result:
     )
 
 
-def first_and_change(size: Size) -> tuple[Run, Run, Company]:
+def first_and_change(size: Size, share: float = SHARE) -> tuple[Run, Run, Company]:
     """Both loads, each seen to be right in gold."""
     with empty_folder() as folder:
-        company = Company(folder / "handed over", size)
+        company = Company(folder / "handed over", size, share)
         runs = []
         for day in (0, 1):
             rows = company.write(day)

@@ -1,8 +1,8 @@
 """A company of any size, written as Parquet by DuckDB in seconds: what each source would hand over, day by day.
 
-Day 0 is the history; each day after it changes one in a hundred of what day 0 held, the way a company's days do: new
-orders and events, the last days' orders moving on, some customers anywhere who change their data. Rows come with the
-columns that their connector would give, in the order of their keys or moments.
+Day 0 is the history; each day after it changes a share of what day 0 held, one in a hundred unless told otherwise, the
+way a company's days do: new orders and events, the last days' orders moving on, some customers anywhere who change
+their data. Rows come with the columns that their connector would give, in the order of their keys or moments.
 """
 
 from dataclasses import dataclass
@@ -55,9 +55,10 @@ create macro price_of(n) as ((500 + chance(n, 20000)) / 100)::decimal(18, 2);
 class Company:
     """The files of each table below `folder`, one for each day that was written."""
 
-    def __init__(self, folder: Path, size: Size) -> None:
+    def __init__(self, folder: Path, size: Size, share: float = SHARE) -> None:
         self.folder = folder
         self.size = size
+        self.share = share
         self.rows: dict[tuple[str, int], int] = {}
 
     def write(self, day: int) -> int:
@@ -87,10 +88,10 @@ class Company:
         return f"timestamptz '{TODAY + timedelta(days=day):%Y-%m-%d %H:%M:%S}+00'"
 
     def _numbers(self, of: int, day: int, salt: int) -> str:
-        """On day 0 all numbers, later one in a hundred of them, anywhere."""
+        """On day 0 all numbers, later a share of them, anywhere."""
         if not day:
             return f"range({of}) numbers(n)"
-        few = max(1, round(of * SHARE))
+        few = max(1, round(of * self.share))
         return (
             f"(select distinct chance(i + {day * 7919 + salt}, {of}) as n from range({few}) drawn(i)) numbers"
         )
@@ -143,13 +144,13 @@ class Company:
         """The first and last number that a day hands over, and the first of its new ones: three in ten move on."""
         if not day:
             return 0, of, 0
-        new = max(1, round(of * SHARE * 0.7))
+        new = max(1, round(of * self.share * 0.7))
         first = of + (day - 1) * new
-        return max(0, first - round(of * SHARE * 0.3)), first + new, first
+        return max(0, first - round(of * self.share * 0.3)), first + new, first
 
     def _ordered_at(self, n: str) -> str:
         """Orders follow each other: those of the history evenly, those of a day within it."""
-        of, new = self.size.orders, max(1, round(self.size.orders * SHARE * 0.7))
+        of, new = self.size.orders, max(1, round(self.size.orders * self.share * 0.7))
         start = self._moment(0)
         return (
             f"if({n} < {of}, {start} - to_seconds(cast(({of} - {n}) * {HISTORY_DAYS * 86400 / of} as bigint)), "
@@ -217,7 +218,7 @@ class Company:
         begun = self._moment(day)
         share = f"((n - {first}) * {span / max(1, until - first)})"
         at = f"{begun} - to_seconds(cast({span} - {share} as bigint)) + to_seconds(20 * step)"
-        bins = max(1, round(self._products * (1 if not day else SHARE)))
+        bins = max(1, round(self._products * (1 if not day else self.share)))
         return {
             "user_events": f"""
                 select format('UE-{{}}-{{}}', n, step) as event_id, {STEPS}[1 + step] as event_type, {at} as event_time,

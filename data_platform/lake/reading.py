@@ -6,9 +6,12 @@ it is told the files instead.
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.schema import PrimitiveType
 
 from data_platform.lake.tables import LakeTable
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 MOST_FILES = 1_000
 # What a table asks of its readers where its rows are those of its files: no deletion vectors, no columns renamed.
 PLAIN = 1
+# Partitions whose values are told by the names of their folders, whoever made these.
+BY_NAME = ("date", "integer", "long")
 
 
 def read(spark: "SparkSession", table: LakeTable, after: int = 0) -> "DataFrame":
@@ -35,7 +40,7 @@ def _rows(spark: "SparkSession", table: LakeTable, after: int) -> "DataFrame":
 
     assert table.delta is not None  # noqa: S101 - nobody reads what is not there
     files = _files(table, after)
-    if len(files) > MOST_FILES or table.delta.protocol().min_reader_version > PLAIN:
+    if len(files) > MOST_FILES or not _says_all_by_its_files(table.delta):
         return spark.read.format("delta").option("versionAsOf", table.version).load(table.uri)
     schema = StructType.fromJson(json.loads(table.delta.schema().to_json()))
     if not files:
@@ -45,10 +50,19 @@ def _rows(spark: "SparkSession", table: LakeTable, after: int) -> "DataFrame":
     return named.parquet(*files)
 
 
+def _says_all_by_its_files(delta: DeltaTable) -> bool:
+    by = delta.metadata().partition_columns
+    kinds = [field.type for field in delta.schema().fields if field.name in by]
+    return delta.protocol().min_reader_version == PLAIN and all(
+        isinstance(kind, PrimitiveType) and kind.type in BY_NAME for kind in kinds
+    )
+
+
 def _files(table: LakeTable, after: int) -> list[str]:
     assert table.delta is not None  # noqa: S101 - as above
     held = pa.table(table.delta.get_add_actions(flatten=True))
     if "max._batch" in held.column_names:
         newest = held.column("max._batch")
         held = held.filter(pc.or_kleene(pc.greater(newest, after), pc.is_null(newest)))
-    return [f"{table.uri}/{path}" for path in held.column("path").to_pylist()]
+    # As the log writes names: those that have a sign of their own are escaped.
+    return [f"{table.uri}/{unquote(path)}" for path in held.column("path").to_pylist()]

@@ -1,6 +1,7 @@
 """What lands from Facebook is what its accounts hold, day by day, however it is asked and whatever it answers."""
 
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -99,7 +100,16 @@ def test_each_day_lands_its_own_rows_and_what_was_restated_once(ads):
         assert ads.load().receipt.landed == 0
 
 
-def test_reports_that_are_asked_for_at_once_are_each_of_their_own(ads):
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Threads take turns as often as can be, in the middle of whatever they do."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_reports_that_are_asked_for_at_once_are_each_of_their_own(ads, impatient):
     """The stand-in once gave two the same number, and so one the other's days."""
     asked = {"fields": "ad_id", "time_range": json.dumps({"since": f"{LAST}", "until": f"{LAST}"})}
     headers = {"Authorization": f"Bearer {ads.server.token}"}
