@@ -79,9 +79,13 @@ TRUTHS = {
     ),
     "addresses": (
         "select count(distinct email) from core.dim_customers where is_current and email like 'person%'",
+        # Whom the app knows by another address than the shop is another person.
         """select count(distinct email) from (
-            select * from read_parquet('{folder}/postgres/customers/*.parquet', filename = true)
-            qualify row_number() over (partition by customer_id order by filename desc) = 1)""",
+            select email from read_parquet('{folder}/postgres/customers/*.parquet', filename = true)
+            qualify row_number() over (partition by customer_id order by filename desc) = 1
+            union all
+            select lower(email) from read_parquet('{folder}/clevertap/clevertap_profiles/*.parquet', filename = true)
+            qualify row_number() over (partition by identity order by filename desc) = 1)""",
     ),
 }
 

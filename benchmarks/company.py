@@ -239,12 +239,25 @@ class Company:
         }
 
     def _others(self, day: int) -> dict[str, str]:
+        now = self._moment(day)
+        taking_part = max(1, self.size.customers // 20)
         days = f"range({HISTORY_DAYS if not day else 1}) days(back)"
         today = f"cast({self._moment(day)} as date) - cast(back as int)"
         return {
             "exchange_rates": f"""
                 select currency, {today} as date, 'EUR' as base, rate::decimal(18, 8) as rate
                 from {days}, (values ('USD', 1.10), ('GBP', 0.85), ('JPY', 160.0)) rates(currency, rate)""",
+            "campaign_info": f"""
+                select format('campaign-{{}}', n) as campaignID, 'T-1' as taskID,
+                    format('Campaign {{}}', n) as campaignName, 'Task of {day}' as taskName,
+                    {now} - to_days(10) as createdAt, {now} + to_days(10) as taskDeadline,
+                    5.00::decimal(18, 2) as reward, true as isActive
+                from {self._numbers(20, day, 7)}""",
+            "user_campaign": f"""
+                select customer_of(n) as userID, format('campaign-{{}}', n % 20) as campaignID,
+                    {now} - to_days(5) as createdAt, {now} - to_seconds(1 + n % 80000) as updatedAt, 'active' as status,
+                    ({day} + n % 100)::decimal(38, 10) as points
+                from {self._numbers(taking_part, day, 8)}""",
             "facebook_ads": f"""
                 select '1' as account_id, 'Ours' as account_name, 'EUR' as account_currency,
                     format('{{}}', ad % 20) as campaign_id,

@@ -87,7 +87,7 @@ def run() -> list[Result]:
             undisturbed.must_run(silver_and_gold(company))
             for point in POINTS:
                 kill(killed, point, company, results[point.name])
-            killed.must_be_killed(silver_and_gold(company), KillAt(RUN_MODEL, call=40))
+            killed.must_be_killed(silver_and_gold(company), KillAt(RUN_MODEL, call=30))
             gold.kills += 1
             killed.must_run(silver_and_gold(company))
             for point in POINTS:
