@@ -242,7 +242,7 @@ class Company:
         now = self._moment(day)
         taking_part = max(1, self.size.customers // 20)
         days = f"range({HISTORY_DAYS if not day else 1}) days(back)"
-        today = f"cast({self._moment(day)} as date) - cast(back as int)"
+        today = f"cast({now} as date) - cast(back as int)"
         return {
             "exchange_rates": f"""
                 select currency, {today} as date, 'EUR' as base, rate::decimal(18, 8) as rate

@@ -14,6 +14,7 @@ from data_platform.bronze.days import days_asset
 from data_platform.checks.assets import freshness_checks, joined_checks, silver_checks
 from data_platform.checks.measuring import domain_checks, scores_asset, scores_schedule
 from data_platform.declarations import Window
+from data_platform.described import InSilver
 from data_platform.gold.assets import gold_assets
 from data_platform.gold.published import published_assets
 from data_platform.gold.served import served_assets
@@ -76,7 +77,8 @@ def _platform(settings: Settings) -> dg.Definitions:
 
 def warehouse_copies() -> list[Served]:
     """Every silver table as a warehouse holds it that does not read the lake."""
-    return [*(copy_of(table) for table in TABLES), *(copy_of(table) for table in JOINED)]
+    silver: list[InSilver] = [*TABLES, *JOINED]
+    return [copy_of(table) for table in silver]
 
 
 def _glue(settings: Settings) -> dg.Definitions:

@@ -30,24 +30,24 @@ def read(spark: "SparkSession", table: LakeTable, after: int = 0) -> "DataFrame"
     """The rows of the batches after that one."""
     from pyspark.sql.functions import col
 
-    rows = _rows(spark, table, after)
+    assert table.delta is not None  # noqa: S101 - nobody reads what is not there
+    rows = _rows(spark, table, table.delta, after)
     return rows.where(col("_batch") > after) if after else rows
 
 
-def _rows(spark: "SparkSession", table: LakeTable, after: int) -> "DataFrame":
+def _rows(spark: "SparkSession", table: LakeTable, delta: DeltaTable, after: int) -> "DataFrame":
     """Those of the files that may hold such rows."""
     from pyspark.sql.types import StructType
 
-    assert table.delta is not None  # noqa: S101 - nobody reads what is not there
-    files = _files(table, after)
-    if len(files) > MOST_FILES or not _says_all_by_its_files(table.delta):
+    files = _files(delta, after)
+    if len(files) > MOST_FILES or not _says_all_by_its_files(delta):
         return spark.read.format("delta").option("versionAsOf", table.version).load(table.uri)
-    schema = StructType.fromJson(json.loads(table.delta.schema().to_json()))
+    schema = StructType.fromJson(json.loads(delta.schema().to_json()))
     if not files:
         return spark.createDataFrame([], schema)
     # A name is no pattern, whatever signs the folder has in its own.
     named = spark.read.schema(schema).option("basePath", table.uri).option("globPaths", "false")
-    return named.parquet(*files)
+    return named.parquet(*(f"{table.uri}/{file}" for file in files))
 
 
 def _says_all_by_its_files(delta: DeltaTable) -> bool:
@@ -58,11 +58,10 @@ def _says_all_by_its_files(delta: DeltaTable) -> bool:
     )
 
 
-def _files(table: LakeTable, after: int) -> list[str]:
-    assert table.delta is not None  # noqa: S101 - as above
-    held = pa.table(table.delta.get_add_actions(flatten=True))
-    if "max._batch" in held.column_names:
+def _files(delta: DeltaTable, after: int) -> list[str]:
+    held = pa.table(delta.get_add_actions(flatten=True))
+    if after and "max._batch" in held.column_names:
         newest = held.column("max._batch")
         held = held.filter(pc.or_kleene(pc.greater(newest, after), pc.is_null(newest)))
     # As the log writes names: those that have a sign of their own are escaped.
-    return [f"{table.uri}/{unquote(path)}" for path in held.column("path").to_pylist()]
+    return [unquote(path) for path in held.column("path").to_pylist()]

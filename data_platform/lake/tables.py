@@ -111,9 +111,12 @@ class LakeTable:
         """The table as it stands; None before it is created."""
         with explained(self.uri, "reading"):
             try:
-                return DeltaTable(self.uri, storage_options=dict(self.storage_options) or None)
+                return self._opened()
             except TableNotFoundError:
                 return None
+
+    def _opened(self, version: int | None = None) -> DeltaTable:
+        return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options) or None)
 
     def fresh(self) -> "LakeTable":
         """The same table, to be read anew."""
@@ -150,8 +153,7 @@ class LakeTable:
         """The table as an earlier version held it."""
         earlier = self.fresh()
         with explained(self.uri, "reading"):
-            options = dict(self.storage_options) or None
-            earlier.__dict__["delta"] = DeltaTable(self.uri, version=version, storage_options=options)
+            earlier.__dict__["delta"] = self._opened(version)
         return earlier
 
     @cached_property

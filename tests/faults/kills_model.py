@@ -5,15 +5,13 @@ goes on to the next table; what a chain that nobody disturbed makes of the same 
 """
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.company import Company, Size
-from benchmarks.loads.company import HandedOver
-from data_platform.bronze.load import load
-from data_platform.declarations import SourceTable
+from benchmarks.handed_over import land, tables_of
 from data_platform.lake.tables import Lake
 from data_platform.silver.ad_performance import AD_PERFORMANCE
 from data_platform.silver.catalogue import JOINED
@@ -25,18 +23,15 @@ from data_platform.silver.orders import ORDERS
 from data_platform.silver.payments import PAYMENTS
 from data_platform.silver.products import PRODUCTS
 from data_platform.silver.user_sessions import USER_SESSIONS
-from data_platform.sources.catalogue import TABLES
 from tests.faults.chain import Chain
 from tests.faults.kills_gold import RUN_MODEL, warehouse
+from tests.faults.kills_silver import COMMIT_ON_ITS_WAY, DATA_FILE
 from tests.faults.launcher import Fault, KillAt, KillWhenWritten
 from tests.faults.result import Difference, Result, Row
 from tests.faults.truth import gold_differs, held
 
 SIZE = Size(orders=2_000, customers=400, events=8_000)
 STEP = "data_platform.silver.joined"
-DATA_FILE = "*.parquet"
-# Delta writes a commit beside its place, under a name that begins with a dot, and then moves it there.
-COMMIT_ON_ITS_WAY = "_delta_log/.*"
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,8 @@ def run() -> list[Result]:
         undisturbed, killed = Chain(folder / "undisturbed"), Chain(folder / "killed")
         for day in (0, 1):
             company.write(day)
-            land(company, undisturbed.lake)
+            for table in tables_of(company.folder):
+                land(table, company.folder, undisturbed.lake, 1_000)
             bronze, copy = (chain.home / "lake" / "bronze" for chain in (undisturbed, killed))
             shutil.copytree(bronze, copy, dirs_exist_ok=True)
             undisturbed.must_run(silver_and_gold(company))
@@ -96,21 +92,11 @@ def run() -> list[Result]:
     return [*results.values(), gold]
 
 
-def land(company: Company, lake: Lake) -> None:
-    for table in landed(company):
-        load(table, HandedOver(company.folder / table.system / table.name), lake, 1_000)
-
-
-def landed(company: Company) -> list[SourceTable]:
-    return [table for table in TABLES if (company.folder / table.system / table.name).exists()]
-
-
 def kill(chain: Chain, point: Point, company: Company, result: Result) -> None:
     table = chain.lake.silver(point.table.name)
     before = table.batch if table.exists else 0
-    wanted = {source.silver_name for source in made_with(point.table)} | {point.table.name}
-    known = {table.silver_name for table in (*landed(company), *JOINED)}
-    chain.must_be_killed(silver(wanted & known), point.fault(chain.lake))
+    needed = {point.table.name, *names_behind(point.table)}
+    chain.must_be_killed(silver(needed & silver_of(company)), point.fault(chain.lake))
     result.kills += 1
     made = table.fresh()
     commits = (made.batch if made.exists else 0) - before
@@ -118,20 +104,21 @@ def kill(chain: Chain, point: Point, company: Company, result: Result) -> None:
         result.trouble.append(f"killed after {commits} commits, not {point.committed}")
 
 
-def made_with(table: Joined) -> Iterator[SourceTable | Joined]:
-    """Its inputs, and theirs."""
-    for source in table.inputs:
-        yield source
-        if isinstance(source, Joined):
-            yield from made_with(source)
-
-
 def silver_and_gold(company: Company) -> str:
-    declared = {table.silver_name for table in landed(company)}
-    joined = {
-        table.name for table in JOINED if {source.silver_name for source in made_with(table)} & declared
-    }
-    return f'{silver(declared | joined)} or key:"gold/*"'
+    return f'{silver(silver_of(company))} or key:"gold/*"'
+
+
+def silver_of(company: Company) -> set[str]:
+    """The silver tables of which anything can be made."""
+    declared = {table.silver_name for table in tables_of(company.folder)}
+    return declared | {table.name for table in JOINED if names_behind(table) & declared}
+
+
+def names_behind(table: Joined) -> set[str]:
+    """Its inputs, and theirs."""
+    return {source.silver_name for source in table.inputs}.union(
+        *(names_behind(source) for source in table.inputs if isinstance(source, Joined))
+    )
 
 
 def silver(names: Collection[str]) -> str:

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from duckdb_extensions import import_extension
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.bronze.load import bronze_table
 from data_platform.lake import append
@@ -89,6 +90,16 @@ def test_spark_reads_it_and_opens_the_files_of_the_batches_that_are_asked_for(sp
         assert len(since.inputFiles()) == files
         found = sorted((row[KEY], row["_batch"], row[LANDED_ON]) for row in since.collect())
         assert found == [row for row in LANDED if row[1] > batch]
+    # The days that are over are left out.
+    assert files_opened(held.where(F.col(LANDED_ON) == date(2026, 6, 2))) == 2
+
+
+def files_opened(frame) -> int:
+    """By Spark's own count, which it has once the rows were read."""
+    plan = frame._jdf.queryExecution().executedPlan()
+    plan.executeCollect()
+    (scan,) = [plan.collectLeaves().apply(place) for place in range(plan.collectLeaves().size())]
+    return scan.metrics().apply("numFiles").value()
 
 
 def test_spark_sees_the_rows_of_a_version_whose_files_were_replaced(spark, payments):
