@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.result import Result
 from benchmarks.turns import empty_folder
-from data_platform.lake.merge import Merge, assigned, create, listed, merge
+from data_platform.lake.merge import Merge, create, insert, merge, update
 from data_platform.lake.spark import session
 from data_platform.lake.tables import Lake, Note
 from data_platform.settings import Settings
@@ -31,10 +31,7 @@ COLUMNS = (
     *("order_id", "customer_id", "product_id", "quantity", "amount", "currency", "status", "order_date"),
     *("updated_at", "is_deleted", "_landed_at", "_batch"),
 )
-CLAUSES = f"""
-    when matched then update set {assigned(COLUMNS)}
-    when not matched then insert ({listed("", COLUMNS)}) values ({listed("s.", COLUMNS)})
-"""
+CLAUSES = (update(COLUMNS), insert(COLUMNS))
 OURS, PLAIN, SAME_FILES = "ours", "plain MERGE", "plain MERGE, our files"
 
 
@@ -82,7 +79,10 @@ class Bench:
     def _plain(self, copy: Path, rows: "DataFrame") -> None:
         rows.createOrReplaceTempView("changed")
         by_key = " and ".join(f"t.{name} = s.{name}" for name in KEY)
-        self.spark.sql(f"merge into delta.`{copy}` t using changed s on {by_key} {CLAUSES}").collect()
+        self.spark.sql(
+            f"merge into delta.`{copy}` t using changed s on {by_key} "
+            "when matched then update set * when not matched then insert *"
+        ).collect()
 
     def _content(self, table: Path) -> tuple[int, int]:
         """Rows, and the sum of a hash of each."""

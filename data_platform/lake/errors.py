@@ -44,8 +44,8 @@ _IN_TEXT = {
 }
 
 
-# What delta-rs says of a commit that met another's.
-_LOST = ("oncurrent", "already exists", "changed since last commit")
+# What delta-rs says of a commit that met another's; the last, where it was not to try again.
+_LOST = ("oncurrent", "already exists", "changed since last commit", "Failed to commit transaction: 0")
 
 
 def _next_step(error: BaseException) -> str:

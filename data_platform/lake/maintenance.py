@@ -1,6 +1,6 @@
 """Keeping tables fast: small files put together, old ones removed, the log short. Each commit carries the position.
 
-A table is tended by the writer that fills it: bronze by delta-rs, silver and its quarantine by Spark.
+Bronze is tended by delta-rs; silver and its quarantine, of which the order of the rows matters more, by Spark.
 """
 
 from collections.abc import Iterator, Sequence

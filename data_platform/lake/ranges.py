@@ -5,20 +5,17 @@ A merge that says so leaves all other files unread. The ends of a stretch are th
 keeps them: ask with columns that say nothing of a person.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.lake.tables import LakeTable
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 # Below this, reading all of them costs less than finding out.
 FEWEST_FILES = 4
@@ -36,15 +33,13 @@ class Stretch:
     high: Any
 
 
-def where_keys_lie(
-    spark: "SparkSession", table: LakeTable, rows: "DataFrame", columns: Sequence[str]
-) -> str | None:
+def where_keys_lie(table: LakeTable, rows: pa.Table, columns: Sequence[str]) -> str | None:
     """A condition on the table `t` that every row of it with a key among `rows` meets; by the one of these columns that
     leaves most files out. None where that is not worth its while."""
-    stretches = {name: found for name in columns if (found := _stretches(table, name))}
+    stretches = {name: found for name in columns if (found := _stretches(table, rows.schema.field(name)))}
     if not stretches:
         return None
-    met = _met(spark, rows, stretches)
+    met = {name: _met(rows.column(name), held) for name, held in stretches.items()}
     name = min(stretches, key=lambda each: len(met[each]))
     if len(met[name]) > len(stretches[name]) // 2:
         return None
@@ -54,14 +49,15 @@ def where_keys_lie(
     return f"({' or '.join(said)})" if said else f"t.`{name}` is null"
 
 
-def _stretches(table: LakeTable, column: str) -> list[Stretch]:
+def _stretches(table: LakeTable, column: pa.Field) -> list[Stretch]:
     """Of each file, in their order; none where one of them does not say, or where there are few."""
     if table.delta is None:
         return []
     files = pa.table(table.delta.get_add_actions(flatten=True))
-    if files.num_rows < FEWEST_FILES or f"min.{column}" not in files.column_names:
+    if files.num_rows < FEWEST_FILES or f"min.{column.name}" not in files.column_names:
         return []
-    lows, highs = (files.column(f"{end}.{column}").to_pylist() for end in ("min", "max"))
+    ends = (files.column(f"{end}.{column.name}").cast(column.type).to_pylist() for end in ("min", "max"))
+    lows, highs = ends
     if None in lows or None in highs:
         return []
     found = [Stretch(low, _covering(high)) for low, high in zip(lows, highs, strict=True)]
@@ -72,25 +68,14 @@ def _covering(high: Any) -> Any:
     return high + STATISTICS_TICK if isinstance(high, datetime) else high
 
 
-def _met(
-    spark: "SparkSession", rows: "DataFrame", stretches: Mapping[str, Sequence[Stretch]]
-) -> dict[str, set[int]]:
-    """By column, the places of the stretches that hold a value of the rows."""
-    asked = []
-    for name, held in stretches.items():
-        listed = [(place, each.low, each.high) for place, each in enumerate(held)]
-        kind = rows.schema[name].dataType.simpleString()
-        known = F.broadcast(spark.createDataFrame(listed, f"place int, low {kind}, high {kind}"))
-        within = (F.col(name) >= F.col("low")) & (F.col(name) <= F.col("high"))
-        met = rows.select(name).join(known, within).select(F.lit(name).alias("column"), "place")
-        asked.append(met.distinct())
-    found = asked[0]
-    for each in asked[1:]:
-        found = found.unionByName(each)
-    places: dict[str, set[int]] = {name: set() for name in stretches}
-    for row in found.collect():
-        places[row["column"]].add(row["place"])
-    return places
+def _met(column: pa.ChunkedArray, stretches: Sequence[Stretch]) -> set[int]:
+    """The places of the stretches that hold one of these values."""
+    values = sorted(value for value in column.unique().to_pylist() if value is not None)
+    return {
+        place
+        for place, each in enumerate(stretches)
+        if bisect_left(values, each.low) < bisect_right(values, each.high)
+    }
 
 
 def _put_together(held: Sequence[Stretch], places: set[int]) -> list[Stretch]:
@@ -109,19 +94,19 @@ def _put_together(held: Sequence[Stretch], places: set[int]) -> list[Stretch]:
 
 
 def _literal(value: Any) -> str:
-    """As Spark SQL reads it in a session whose zone is UTC."""
+    """As delta-rs reads it."""
     match value:
         case bool() | None:
             raise TypeError(f"files have no stretch of {type(value).__name__}")
         case int() | Decimal():
             return str(value)
         case float():
-            return f"{value!r}D"
+            return repr(value)
         case datetime():
             moment = value.astimezone(UTC) if value.tzinfo else value
             return f"timestamp'{moment:%Y-%m-%d %H:%M:%S.%f}'"
         case date():
             return f"date'{value.isoformat()}'"
         case _:
-            escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            escaped = str(value).replace("'", "''")
             return f"'{escaped}'"

@@ -18,6 +18,8 @@ SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.databricks.delta.snapshotPartitions": "2",
+    # Where in Python each column was made is told to the JVM in several messages, each time.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # Lower case by ICU costs every session seconds before its first row, and differs on no address.
     "spark.sql.icu.caseMappings.enabled": "false",
     # What is merged was checkpointed before, so it can't change while Delta reads it twice.
@@ -47,6 +49,9 @@ LOCAL_JVM = (
     "-XX:+UseParallelGC",
     "-XX:-UsePerfData",
     "-XX:TieredStopAtLevel=1",
+    # With quick compilation alone the JVM keeps room for 48 MB of code; a run of the whole chain fills that half
+    # way, and what comes after is not compiled at all.
+    "-XX:ReservedCodeCacheSize=240m",
     "-Xlog:disable",
     *QUIET_JVM,
 )

@@ -257,8 +257,11 @@ class LakeTable:
     def carrying(
         self, note: Note | None = None, batch: int | None = None, retries: int | None = None
     ) -> CommitProperties:
-        """The properties of a commit: the given note, or the position that the table holds already."""
-        note = replace(note, batch=batch) if note else self.note
+        """The properties of a commit: the given note, or the position that the table holds already.
+
+        A `batch` is a new one. Without retries, nothing may have been committed since the table was opened.
+        """
+        note = replace(note, batch=self.batch if batch is None else batch) if note else self.note
         return CommitProperties(
             custom_metadata={"userMetadata": note.to_json()} if note else None,
             max_commit_retries=retries,

@@ -34,17 +34,30 @@ def in_dollars(rates: DataFrame) -> DataFrame:
     )
 
 
-def with_dollars(rows: DataFrame, rates: DataFrame, amount: str, currency: str, day: str) -> DataFrame:
-    """The rows with `usd`: the dollars for one unit of their currency on their day. A dollar is one, whatever is
-    published."""
-    worth = in_dollars(rates)
-    fits = (
-        (rows[currency] == worth["currency"])
-        & (rows[day] >= worth["rate_from"])
-        & (rows[day] < worth["rate_to"])
+def by_day(rates: DataFrame) -> DataFrame:
+    """Of each `currency` the dollars for one unit day by day (`usd`, an array), from its `first_day` on to its last
+    rate. A row's rate is found by its place, not by going through all of them."""
+    days = f"if(each.rate_to = date'{FOREVER}', 1, datediff(each.rate_to, each.rate_from))"
+    spans = "array_sort(collect_list(struct(rate_from, rate_to, usd)))"
+    return (
+        in_dollars(rates)
+        .groupBy("currency")
+        .agg(
+            F.min("rate_from").alias("first_day"),
+            F.expr(f"flatten(transform({spans}, each -> array_repeat(each.usd, {days})))").alias("usd"),
+        )
     )
-    one = F.when(rows[currency] == "USD", F.lit(1)).otherwise(worth["usd"])
-    joined = rows.join(F.broadcast(worth), fits, "left")
+
+
+def with_dollars(rows: DataFrame, rates: DataFrame, amount: str, currency: str, day: str) -> DataFrame:
+    """The rows with their amount in dollars, by the rate of their currency on their day. A dollar is one, whatever is
+    published."""
+    worth = by_day(rates)
+    joined = rows.join(F.broadcast(worth), rows[currency] == worth["currency"], "left")
+    # The last rate is in force until the next.
+    place = F.least(F.datediff(rows[day], worth["first_day"]), F.size(worth["usd"]) - 1)
+    found = F.when(place >= 0, F.get(worth["usd"], place))
+    one = F.when(rows[currency] == "USD", F.lit(1)).otherwise(found)
     return joined.select(rows["*"], (rows[amount] * one).cast("decimal(18,2)").alias(f"{amount}_usd"))
 
 

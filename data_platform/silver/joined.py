@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import Column, DeclarationError, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Merge, assigned, create, listed, merge
+from data_platform.lake.merge import Clause, Merge, create, insert, merge, update
 from data_platform.lake.reading import read
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
@@ -288,16 +288,17 @@ def _counts(rows: DataFrame) -> dict[str, int]:
     return {"keys": int(counted["keys"]), "deleted": int(counted["deleted"])}
 
 
-def _clauses(table: Joined) -> str:
+def _clauses(table: Joined) -> tuple[Clause, ...]:
     """A key that no longer comes out keeps what it was last, marked; a row that comes out as it is stays untouched."""
-    columns = [*table.types, "_landed_at", "is_deleted", "_batch"]
-    same = " and ".join(f"t.`{name}` <=> s.`{name}`" for name in (*table.types, "is_deleted"))
-    return f"""
-        when matched and s.is_deleted then update set t.is_deleted = true, t._batch = s._batch
-        when matched and not ({same}) then update set {assigned(columns)}
-        when not matched and not s.is_deleted then insert ({listed("", columns)})
-            values ({listed("s.", columns)})
-    """
+    columns = (*table.types, "_landed_at", "is_deleted", "_batch")
+    same = " and ".join(
+        f"(t.`{name}` is not distinct from s.`{name}`)" for name in (*table.types, "is_deleted")
+    )
+    return (
+        update(("is_deleted", "_batch"), "s.is_deleted"),
+        update(columns, f"not ({same})"),
+        insert(columns, "not s.is_deleted"),
+    )
 
 
 def _refined(silver: LakeTable, counts: Mapping[str, int]) -> Refined:

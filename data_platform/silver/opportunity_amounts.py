@@ -42,4 +42,5 @@ OPPORTUNITY_AMOUNTS = Joined(
     ),
     made=opportunity_amounts,
     touched=touched,
+    belonging={DEALS: ("opportunity_id",)},
 )

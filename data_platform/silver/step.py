@@ -14,12 +14,13 @@ from data_platform.declarations import SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import (
     Merge,
-    add_columns,
-    assigned,
     create,
-    listed,
+    delete,
+    insert,
     merge,
     missing_columns,
+    update,
+    widened,
 )
 from data_platform.lake.reading import read
 from data_platform.lake.spark import made_for
@@ -106,8 +107,9 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
     if silver.exists and done >= bronze.batch and not gained:
         return Refined(silver.batch, silver.rows)
     spark = start()
-    for target in (silver, quarantine):
-        add_columns(spark, target, missing_columns(target, silver_columns(table)))
+    silver, quarantine = (
+        widened(spark, each, missing_columns(each, silver_columns(table))) for each in (silver, quarantine)
+    )
     counts: dict[str, int] = {}
     if not silver.exists or done < bronze.batch:
         landed = _landed_since(bronze, done)
@@ -200,11 +202,7 @@ def write_silver(
     columns = [name for name in rows.columns if name != "_bare"]
     marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
     newer = _newer(table)
-    clauses = f"""
-        when matched and {newer} and s._bare then update set {assigned(marks)}
-        when matched and {newer} then update set {assigned(columns)}
-        when not matched then insert ({listed("", columns)}) values ({listed("s.", columns)})
-    """
+    clauses = (update(marks, f"{newer} and s._bare"), update(columns, newer), insert(columns))
     merge(spark, silver, rows, Merge(table.silver_key, clauses, table.plain_key, count), note)
 
 
@@ -224,12 +222,11 @@ def keep_back(
         create(spark, quarantine, rows, note, _stats(table), order=table.silver_order, count=count)
         return
     newer = _newer(table)
-    clauses = f"""
-        when matched and {newer} and size(s._reasons) = 0 then delete
-        when matched and {newer} then update set {assigned(rows.columns)}
-        when not matched and size(s._reasons) > 0 then insert ({listed("", rows.columns)})
-            values ({listed("s.", rows.columns)})
-    """
+    clauses = (
+        delete(f"{newer} and cardinality(s._reasons) = 0"),
+        update(rows.columns, newer),
+        insert(rows.columns, "cardinality(s._reasons) > 0"),
+    )
     merge(spark, quarantine, rows, Merge(table.silver_key, clauses, table.plain_key, count), note)
 
 

@@ -17,9 +17,10 @@ from tests.faults.truth import Truth, silver_differs
 SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
 BRONZE = 'key:"bronze/salesforce/*"'
 STEP = "data_platform.silver.step"
-DATA_FILE = "*.parquet"
-# Delta writes a commit beside its place, under a name that begins with a dot, and then moves it there.
-COMMIT_ON_ITS_WAY = "_delta_log/.*"
+# As delta-rs begins one it has a longer name.
+DATA_FILE = "*.parquet*"
+# The commit itself, or the file beside its place that Delta in Spark then moves there.
+COMMIT_ON_ITS_WAY = "_delta_log/*.json*"
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Point:
 LAKES = (
     (
         Point("before it starts", ACCOUNTS, "_refine"),
-        Point("in the MERGE", CONTACTS, "write_silver", written=DATA_FILE),
+        Point("in the merge", CONTACTS, "write_silver", written=DATA_FILE),
         Point("quarantine committed, silver not", LEADS, "write_silver", kept_back=1),
         Point(
-            "in quarantine's MERGE",
+            "in quarantine's merge",
             OPPORTUNITIES,
             "keep_back",
             written=DATA_FILE,
@@ -65,7 +66,7 @@ LAKES = (
         Point("while Delta commits", ACCOUNTS, "write_silver", written=COMMIT_ON_ITS_WAY, committed=None),
         Point("committed, not reported", CONTACTS, "refine", after=True, committed=1),
         Point(
-            "in the MERGE, the JVM left behind",
+            "in the merge, the JVM left behind",
             LEADS,
             "write_silver",
             written=DATA_FILE,

@@ -110,8 +110,9 @@ class KillWhenWritten:
         patch(self.function, deadly)
 
     def _watch(self, before: set[Path]) -> None:
+        # delta-rs commits two milliseconds after it wrote its file.
         while self._files() <= before:
-            time.sleep(0.0005)
+            time.sleep(0.0001)
         die(self.alone)
 
     def _files(self) -> set[Path]:

@@ -1,16 +1,20 @@
 """A merge reads the files that can hold its keys, and says no person's number in its commit."""
 
 import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from data_platform.lake import merge as merging
-from data_platform.lake.merge import Merge, create, merge
+from data_platform.lake.errors import CommitLost
+from data_platform.lake.merge import Merge, create, insert, merge, update
 from data_platform.lake.ranges import MOST_RANGES, Stretch, _put_together
 from data_platform.lake.tables import Note
 
-CLAUSES = "when matched then update set * when not matched then insert *"
+COLUMNS = ("id", "said")
+CLAUSES = (update(COLUMNS), insert(COLUMNS))
 ROWS, FILE_ROWS = 60, 10
 
 
@@ -36,11 +40,13 @@ def condition(table) -> str:
     newest = max(Path(table.uri, "_delta_log").glob("*.json"))
     lines = map(json.loads, newest.read_text().splitlines())
     (info,) = (line["commitInfo"] for line in lines if "commitInfo" in line)
-    return info["operationParameters"]["predicate"]
+    return json.dumps(info["operationParameters"])
 
 
+@pytest.mark.parametrize("few", [merging.FEW, 0], ids=["few rows", "many rows"])
 @pytest.mark.parametrize("plain", [("id",), ()], ids=["a number of no one's", "a person's number"])
-def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain):
+def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain, few, monkeypatch):
+    monkeypatch.setattr(merging, "FEW", few)
     before = files(table)
     assert len(before) >= 5
     incoming = numbered(spark, [3, 58, ROWS + 1], "changed")
@@ -52,7 +58,7 @@ def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain)
     assert len(rows) == ROWS + 1
     # Those between the two are neither read nor written.
     assert len(before & files(table)) == len(before) - 2
-    assert ("O-" in condition(table)) == bool(plain)
+    assert ("O-" in condition(table)) == bool(plain and few)
 
 
 def test_keys_that_no_file_can_hold_are_put_in(spark, table):
@@ -62,6 +68,85 @@ def test_keys_that_no_file_can_hold_are_put_in(spark, table):
     )
     assert table.fresh().rows == ROWS + 2
     assert before < files(table)
+
+
+MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("string", [f"it's {n:02d}\\" for n in range(40)]),
+        ("bigint", range(-20, 20)),
+        ("decimal(18,2)", [Decimal(n) / 4 for n in range(-20, 20)]),
+        ("date", [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]),
+        ("timestamp", [MOMENT + timedelta(microseconds=n * 333) for n in range(40)]),
+        ("double", [n / 3 for n in range(40)]),
+    ],
+)
+def test_files_are_found_by_keys_of_each_kind(spark, lake, monkeypatch, kind, keys):
+    monkeypatch.setattr(merging, "FILE_ROWS", 5)
+    keys = list(keys)
+
+    def rows(wanted, said):
+        return spark.createDataFrame([(key, said) for key in wanted], f"id {kind}, said string")
+
+    held = lake.silver("things")
+    create(spark, held, rows(keys, "first"), Note({"a": 1}), ("id",), order=("id",), count=len(keys))
+    held = held.fresh()
+    before = files(held)
+    changed = [keys[2], keys[-1]]
+    merge(spark, held, rows(changed, "changed"), Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
+    said = {row["id"]: row["said"] for row in held.fresh().query("select id, said from held").to_pylist()}
+    assert said == {key: "changed" if key in changed else "first" for key in keys}
+    assert len(before - files(held)) == 2
+    assert " >= " in condition(held)
+
+
+def test_lists_that_are_all_empty_are_merged(spark, lake):
+    """Spark hands them over without offsets."""
+    kind = "id string, said string, reasons array<string>, of struct<places: array<bigint>>"
+    held, columns = lake.silver("things"), ("id", "said", "reasons", "of")
+    rows = [("a", "first", [], ([],)), ("b", "first", ["x"], ([1],))]
+    create(spark, held, spark.createDataFrame(rows, kind), Note({"a": 1}), ("id",), order=("id",), count=2)
+    incoming = spark.createDataFrame([("a", "changed", [], ([],)), ("c", "new", [], ([],))], kind)
+    merge(
+        spark,
+        held.fresh(),
+        incoming.localCheckpoint(),
+        Merge(("id",), (update(columns), insert(columns)), ("id",), 2),
+        Note({"a": 2}),
+    )
+    found = held.fresh().query("select * from held order by id").to_pylist()
+    assert [(row["id"], row["said"], row["reasons"], row["of"]["places"]) for row in found] == [
+        ("a", "changed", [], []),
+        ("b", "first", ["x"], [1]),
+        ("c", "new", [], []),
+    ]
+
+
+@pytest.mark.parametrize("few", [merging.FEW, 0], ids=["few rows", "many rows"])
+def test_a_merge_into_what_another_has_changed_since_is_lost(spark, table, monkeypatch, few):
+    monkeypatch.setattr(merging, "FEW", few)
+    behind = table.fresh()
+    assert behind.exists
+    for number, held in ((1, table), (2, behind)):
+        how = Merge(("id",), CLAUSES, ("id",), 1)
+        incoming = numbered(spark, [number], f"by {number}")
+        if held is behind:
+            with pytest.raises(CommitLost):
+                merge(spark, held, incoming, how, Note({"a": 2, "by": number}))
+        else:
+            merge(spark, held, incoming, how, Note({"a": 2, "by": number}))
+    assert table.fresh().position == {"a": 2, "by": 1}
+    assert table.fresh().query("select count(*) as n from held where said = 'by 2'")["n"].to_pylist() == [0]
+
+
+def test_no_row_moves_the_position_and_makes_no_batch(spark, table):
+    how = Merge(("id",), CLAUSES, ("id",), 0)
+    merge(spark, table, numbered(spark, [], "none"), how, Note({"a": 2}))
+    moved = table.fresh()
+    assert (moved.position, moved.batch, moved.rows) == ({"a": 2}, table.batch, ROWS)
 
 
 def test_many_stretches_are_said_in_few_of_which_none_is_lost():
