@@ -1,5 +1,7 @@
 """Wiring only: the definitions that Dagster loads, made from the declarations and the settings."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from data_platform.automation.conditions import on_change
@@ -16,7 +18,7 @@ from data_platform.checks.measuring import domain_checks, scores_asset, scores_s
 from data_platform.declarations import Window
 from data_platform.described import InSilver
 from data_platform.gold.assets import gold_assets
-from data_platform.gold.published import published_assets
+from data_platform.gold.published import Model, published_assets, published_models
 from data_platform.gold.served import served_assets
 from data_platform.gold.serving.declared import Served
 from data_platform.gold.warehouse import copy_of, warehouse_assets
@@ -30,13 +32,13 @@ from data_platform.sources.catalogue import TABLES
 
 
 def build(settings: Settings) -> dg.Definitions:
-    return dg.Definitions.merge(_platform(settings), _glue(settings))
+    gold = gold_assets(settings, on_change())
+    published = published_models(gold, settings)
+    return dg.Definitions.merge(_platform(settings, gold, published), _glue(settings, published))
 
 
-def _platform(settings: Settings) -> dg.Definitions:
+def _platform(settings: Settings, gold: dg.AssetsDefinition, published: Sequence[Model]) -> dg.Definitions:
     condition = on_change()
-    gold = gold_assets(settings, condition)
-    published = published_assets(gold, settings, condition)
     return dg.Definitions(
         assets=[
             *(bronze_asset(table, settings) for table in TABLES),
@@ -45,7 +47,7 @@ def _platform(settings: Settings) -> dg.Definitions:
             *(joined_asset(table, settings, condition) for table in JOINED),
             gold,
             *warehouse_assets(warehouse_copies(), gold.dependency_keys, settings, condition),
-            *published,
+            *published_assets(published, settings, condition),
             *served_assets(settings, condition),
             scores_asset(TABLES, JOINED, settings),
         ],
@@ -60,7 +62,7 @@ def _platform(settings: Settings) -> dg.Definitions:
             maintenance_job(
                 settings,
                 {table.name: table.key for table in JOINED},
-                [key.path[-1] for asset in published for key in asset.keys],
+                [model.name for model in published],
             ),
         ],
         schedules=[*interval_schedules(TABLES), maintenance_schedule(), scores_schedule()],
@@ -81,12 +83,12 @@ def warehouse_copies() -> list[Served]:
     return [copy_of(table) for table in silver]
 
 
-def _glue(settings: Settings) -> dg.Definitions:
+def _glue(settings: Settings, published: Sequence[Model]) -> dg.Definitions:
     if not settings.glue_database:
         return dg.Definitions()
 
     def tables() -> list[Catalogued]:
-        return catalogued(TABLES, JOINED, lake_of(settings))
+        return catalogued(TABLES, JOINED, published, lake_of(settings))
 
     checks = glue_checks(tables, settings)
     return dg.Definitions(

@@ -17,11 +17,12 @@ MAINTENANCE = "lake_maintenance"
 def maintenance_job(
     settings: Settings, joined: Mapping[str, tuple[str, ...]], gold: Sequence[str]
 ) -> dg.JobDefinition:
-    """Of the declared tables, of silver's others by their names and keys, and of gold's by their names."""
+    """Of the declared tables, of silver's others by name and key, of gold's by name, and of the scores."""
     steps = [
         *(_step(table, settings) for table in TABLES),
         *(_joined_step(name, key, settings) for name, key in joined.items()),
-        *([_gold_step(gold, settings)] if gold else []),
+        *([_lake_step("gold", gold, settings)] if gold else []),
+        _lake_step("quality", ["scores"], settings),
     ]
 
     @dg.job(
@@ -73,13 +74,15 @@ def _joined_step(name: str, key: tuple[str, ...], settings: Settings) -> dg.OpDe
     return tend_table
 
 
-def _gold_step(names: Sequence[str], settings: Settings) -> dg.OpDefinition:
-    @dg.op(name="tend_gold", pool="lake_gold", out=dg.Out(dg.Nothing))
+def _lake_step(layer: str, names: Sequence[str], settings: Settings) -> dg.OpDefinition:
+    """Of tables that are written without Spark."""
+
+    @dg.op(name=f"tend_{layer}", pool=f"lake_{layer}", out=dg.Out(dg.Nothing))
     def tend_tables(context: dg.OpExecutionContext) -> None:
         lake = lake_of(settings)
-        with failing_plainly("gold's tables in the lake were not tended"):
+        with failing_plainly(f"the tables of {layer} in the lake were not tended"):
             for name in names:
-                table = lake.at("gold", name)
+                table = lake.at(layer, name)
                 _tell(context, table.name, tend(table))
 
     return tend_tables

@@ -4,7 +4,7 @@ It is taken from the file that analysts open, so it is a state after a build tha
 in one commit, where its content is another than what was written last, and not at all where it is the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +26,42 @@ BATCH_ROWS = 50_000
 
 
 @dataclass(frozen=True)
+class ModelColumn:
+    """What dbt's manifest says of a column."""
+
+    description: str
+    classification: str
+
+
+@dataclass(frozen=True)
 class Model:
-    """A table of gold. `stats` are the columns of which the log may keep the least and the greatest value."""
+    """A table of gold."""
 
     name: str
     schema: str
     description: str
     owners: tuple[str, ...]
-    stats: tuple[str, ...]
+    columns: Mapping[str, ModelColumn]
 
     @property
     def place(self) -> str:
         return f'"{self.schema}"."{self.name}"'
 
     @property
+    def path(self) -> tuple[str, ...]:
+        return ("lake", "gold", self.name)
+
+    @property
     def key(self) -> dg.AssetKey:
-        return dg.AssetKey(["lake", "gold", self.name])
+        return dg.AssetKey(self.path)
+
+    @property
+    def stats(self) -> tuple[str, ...]:
+        """Those columns of which the log may keep the least and the greatest value: what it says of a person could not
+        be erased."""
+        return tuple(
+            name for name, each in self.columns.items() if not each.classification.startswith("personal")
+        )
 
 
 @dataclass(frozen=True)
@@ -101,32 +121,35 @@ def models_of(manifest: Mapping[str, Any]) -> list[Model]:
             node["schema"],
             " ".join(node["description"].split()),
             tuple(node["config"].get("meta", {}).get("dagster", {}).get("owners", ())),
-            _plain_columns(node["columns"]),
+            {name: _column(said) for name, said in node["columns"].items()},
         )
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
     ]
 
 
-def _plain_columns(columns: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those that are not personal: what the log says of a value could not be erased."""
-    return tuple(
-        name
-        for name, column in columns.items()
-        if not str(column.get("config", {}).get("meta", {}).get("classification", "")).startswith("personal")
-    )
+def _column(said: Mapping[str, Any]) -> ModelColumn:
+    meta = said.get("config", {}).get("meta", {})
+    return ModelColumn(" ".join(said.get("description", "").split()), meta.get("classification", "internal"))
 
 
-def published_assets(
-    gold: dg.AssetsDefinition,
-    settings: Settings,
-    automation_condition: dg.AutomationCondition[Any] | None = None,
-) -> list[dg.AssetsDefinition]:
-    """One step for all of gold's tables. Of a gold that is built in another database there is none: it is there."""
+def published_models(gold: dg.AssetsDefinition, settings: Settings) -> list[Model]:
+    """Gold's tables that are in the lake too: none of a gold that is built in another database."""
     if settings.warehouse != "duckdb":
         return []
     manifest, _, _ = get_manifest_and_translator_from_dbt_assets([gold])
-    models = {model.key: model for model in models_of(manifest)}
+    return models_of(manifest)
+
+
+def published_assets(
+    published: Sequence[Model],
+    settings: Settings,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+) -> list[dg.AssetsDefinition]:
+    """One step for all of them."""
+    if not published:
+        return []
+    models = {model.key: model for model in published}
 
     @dg.multi_asset(
         name="gold_in_the_lake",

@@ -23,7 +23,7 @@ def glue_asset(tables: Tables, settings: Settings) -> dg.AssetsDefinition:
         group_name="catalogue",
         kinds={"glue"},
         owners=["team:data-platform"],
-        metadata={"databases": f"{settings.glue_database}_bronze, _silver, _quarantine"},
+        metadata={"databases": f"{settings.glue_database}_bronze, _silver, _quarantine, _gold, _quality"},
         retry_policy=RETRIES,
         pool="glue",
     )

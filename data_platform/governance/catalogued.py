@@ -1,9 +1,10 @@
 """Every lake table as a catalogue is to show it: where it is, and what its columns are about, from the declarations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from data_platform.declarations import Column, SourceTable
+from data_platform.declarations import SourceTable
 from data_platform.described import InSilver
 from data_platform.lake.tables import Lake, LakeTable
 
@@ -27,9 +28,38 @@ PLATFORM_COLUMNS: Mapping[str, str] = {
 ANY_VALUE = ("_rescued", "_body")
 
 
+class Described(Protocol):
+    """What is known of a column."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def classification(self) -> str: ...
+
+
+class InGold(Protocol):
+    """A table of gold that is in the lake too."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def owners(self) -> Sequence[str]: ...
+
+    @property
+    def columns(self) -> Mapping[str, Described]: ...
+
+    @property
+    def path(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True)
 class Catalogued:
-    """One table of the lake. `asset` is the asset whose step writes it; `columns` are declared, by their name here."""
+    """One table of the lake. `asset` is the asset whose step writes it; `columns` are described, by their name here."""
 
     layer: str
     name: str
@@ -38,7 +68,7 @@ class Catalogued:
     description: str
     owner: str
     restricted: bool
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Described]
 
     def comment(self, column: str) -> str:
         declared = self.columns.get(column)
@@ -47,15 +77,31 @@ class Catalogued:
     def classification(self, column: str) -> str:
         if declared := self.columns.get(column):
             return declared.classification
-        is_personal = column in ANY_VALUE and any(each.personal for each in self.columns.values())
+        is_personal = column in ANY_VALUE and _any_personal(self.columns.values())
         return "personal:any" if is_personal else "internal"
 
 
-def catalogued(sources: Sequence[SourceTable], joined: Sequence[InSilver], lake: Lake) -> list[Catalogued]:
+def _any_personal(columns: Iterable[Described]) -> bool:
+    return any(column.classification.startswith("personal") for column in columns)
+
+
+def catalogued(
+    sources: Sequence[SourceTable], joined: Sequence[InSilver], gold: Sequence[InGold], lake: Lake
+) -> list[Catalogued]:
     """All tables that there can be; those that were never written are among them."""
     return [
         *(table for source in sources for table in _of_source(source, lake)),
         *(_of_joined(table, lake) for table in joined),
+        *(_of_gold(table, lake) for table in gold),
+        Catalogued(
+            *("quality", "scores"),
+            lake.at("quality", "scores"),
+            ("quality", "scores"),
+            "How good the tables were, each time that it was measured.",
+            "team:data-platform",
+            restricted=False,
+            columns={},
+        ),
     ]
 
 
@@ -105,4 +151,17 @@ def _of_joined(table: InSilver, lake: Lake) -> Catalogued:
         table.owner,
         table.restricted,
         {column.name: column for column in table.columns},
+    )
+
+
+def _of_gold(table: InGold, lake: Lake) -> Catalogued:
+    return Catalogued(
+        "gold",
+        table.name,
+        lake.at("gold", table.name),
+        table.path,
+        table.description,
+        ", ".join(table.owners),
+        any(column.classification != "internal" for column in table.columns.values()),
+        table.columns,
     )

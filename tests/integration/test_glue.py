@@ -11,9 +11,12 @@ from deltalake import Schema
 
 from data_platform.automation.glue import glue_schedule, glue_sensor
 from data_platform.bronze.load import REJECTED_SCHEMA, bronze_table
+from data_platform.checks.history import SCHEMA as SCORES
+from data_platform.checks.history import scores_table
 from data_platform.connectors.base import CredentialsRefused, SourceError
 from data_platform.definitions import build
 from data_platform.described import bronze_key, silver_key
+from data_platform.gold.published import Model, ModelColumn
 from data_platform.governance.assets import CHECK, GLUE_CATALOGUE, glue_asset, glue_checks
 from data_platform.governance.catalogued import Catalogued, catalogued
 from data_platform.governance.glue import GlueCatalogue, hive_type
@@ -27,6 +30,10 @@ from data_platform.sources.postgres import PAYMENTS
 from data_platform.sources.salesforce import LEADS
 
 SECRET = "a-secret-of-glue"
+FUNNEL = Model(
+    *("mart_lead_funnel", "crm", "Leads by stage.", ("team:revenue",)),
+    {"stage": ModelColumn("How far.", "internal"), "email": ModelColumn("Whose.", "personal:email")},
+)
 KNOWN = {"aws_access_key_id": "somebody", "aws_secret_access_key": SECRET}
 SILVER_LEADS = pa.schema(
     [
@@ -53,6 +60,10 @@ def everywhere(s3_url) -> Settings:
     bronze_table(LEADS, lake)
     lake.quarantine(LEADS).create(REJECTED_SCHEMA, ("_batch",))
     lake.silver(LEADS.silver_name).create(SILVER_LEADS, ("lead_id", "_batch"))
+    lake.at("gold", FUNNEL.name).create(
+        pa.schema([("stage", pa.string()), ("email", pa.string())]), ("stage",)
+    )
+    scores_table(lake).create(SCORES, ("_batch",))
     return settings
 
 
@@ -69,7 +80,7 @@ def glue(s3_url):
 
 
 def tables_of(settings: Settings) -> list[Catalogued]:
-    return catalogued([PAYMENTS, LEADS], [AD_PERFORMANCE], lake_of(settings))
+    return catalogued([PAYMENTS, LEADS], [AD_PERFORMANCE], [FUNNEL], lake_of(settings))
 
 
 def registered(settings: Settings) -> dict[str, list[str]]:
@@ -87,8 +98,11 @@ def test_every_table_that_was_written_is_registered_and_no_other(settings, glue)
         "bronze/salesforce/leads",
         "quarantine/salesforce/leads",
         "silver/salesforce_leads",
+        "gold/mart_lead_funnel",
+        "quality/scores",
     }
-    databases = {layer: f"{settings.glue_database}_{layer}" for layer in ("bronze", "silver", "quarantine")}
+    layers = ("bronze", "silver", "quarantine", "gold", "quality")
+    databases = {layer: f"{settings.glue_database}_{layer}" for layer in layers}
     there = {
         layer: [table["Name"] for table in glue.get_tables(DatabaseName=name)["TableList"]]
         for layer, name in databases.items()
@@ -97,7 +111,21 @@ def test_every_table_that_was_written_is_registered_and_no_other(settings, glue)
         "bronze": ["postgres_payments", "salesforce_leads"],
         "silver": ["salesforce_leads"],
         "quarantine": ["salesforce_leads"],
+        "gold": ["mart_lead_funnel"],
+        "quality": ["scores"],
     }
+
+
+def test_a_table_of_gold_says_what_its_model_says(settings, glue):
+    registered(settings)
+    table = in_glue(glue, settings, "gold", FUNNEL.name)
+    said = {
+        column["Name"]: (column["Comment"], column["Parameters"]["classification"])
+        for column in table["StorageDescriptor"]["Columns"]
+    }
+    assert said == {"stage": ("How far.", "internal"), "email": ("Whose.", "personal:email")}
+    assert (table["Description"], table["Owner"]) == ("Leads by stage.", "team:revenue")
+    assert table["Parameters"]["restricted"] == "true"
 
 
 def test_a_table_is_told_as_engines_find_a_delta_table(settings, glue):

@@ -9,9 +9,12 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from data_platform.gold.dbt import EXTENSIONS, _install_extension
-from data_platform.gold.published import Model, models_of, publish
+from data_platform.gold.published import Model, ModelColumn, models_of, publish
 
-SALES = Model("sales", "crm", "Sales.", ("team:sales",), ("sale_id", "amount", "sold_at", "_batch"))
+SALES = Model(
+    *("sales", "crm", "Sales.", ("team:sales",)),
+    {name: ModelColumn("", "internal") for name in ("sale_id", "amount", "sold_at", "_batch")},
+)
 AT = datetime(2026, 5, 1, 22, 30, 0, 123_456, UTC)
 
 

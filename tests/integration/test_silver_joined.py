@@ -9,7 +9,7 @@ import pytest
 
 from data_platform.lake.errors import LakeError
 from data_platform.lake.tables import Lake
-from data_platform.silver import joined
+from data_platform.silver import before, joined
 from data_platform.silver.ad_performance import AD_PERFORMANCE
 from data_platform.silver.joined import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
@@ -106,6 +106,21 @@ def test_a_change_of_either_side_is_followed_and_no_other_row_is_made(spark, dea
     anew = deals.silver("opportunity_amounts").query("select opportunity_id from held where _batch = 2")
     assert set(anew.column("opportunity_id").to_pylist()) == {"in euros", "in pounds", "on sunday"}
     assert (made.keys, made.merged, made.deleted) == (3, 3, 0)
+
+
+def test_where_the_version_before_may_be_vacuumed_all_is_made_anew(spark, deals, monkeypatch, caplog):
+    """What a changed row belonged to before can't be told then."""
+    monkeypatch.setattr(before, "KEEP_REPLACED", timedelta(0))
+    land(deals, OPPORTUNITIES, deal("in euros", "200.00", "EUR", MONDAY, second=1))
+    land(deals, EXCHANGE_RATES, rate("GBP", MONDAY, "0.50"))
+    made = refresh(spark, deals)
+    assert "made anew, all of it" in caplog.text
+    assert made.keys == len(dollars(deals)) == 6
+    assert dollars(deals)["in euros"] == Decimal("250.00")
+    assert dollars(deals)["in pounds"] == Decimal("250.00")
+    # What comes out as it was is no change to whoever reads on.
+    anew = deals.silver("opportunity_amounts").query("select opportunity_id from held where _batch = 2")
+    assert set(anew.column("opportunity_id").to_pylist()) == {"in euros", "in pounds"}
 
 
 def test_what_is_deleted_on_either_side_is_followed(spark, deals):

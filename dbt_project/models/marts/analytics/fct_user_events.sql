@@ -22,7 +22,9 @@ sessions as (
 events as (
     select
         *,
-        coalesce(user_id, anonymous_id) as visitor_id
+        coalesce(user_id, anonymous_id) as visitor_id,
+        -- Nobody, where the event is gone: to say so in the join itself would hold each event against each session.
+        case when not is_deleted then coalesce(user_id, anonymous_id) end as session_of
     from {{ ref('stg_kafka__user_events') }}
     {% if is_incremental() -%}
     where
@@ -73,11 +75,10 @@ select
     events._batch
 from events
 left join sessions
-    on events.visitor_id = sessions.visitor_id
+    on events.session_of = sessions.visitor_id
     and events.event_time >= sessions.started_at
     and events.event_time <= sessions.ended_at
     and not sessions.is_deleted
-    and not events.is_deleted
 left join customers
     on events.user_id = customers.shop_customer_id
     and {{ stood_at('customers', 'events.event_time') }}
