@@ -261,8 +261,8 @@ def test_dagster_registers_and_then_finds_that_they_agree(settings, glue):
         (made,) = done.asset_materializations_for_node("catalogue__glue")
         assert (made.asset_key, made.metadata["tables"].value, made.metadata["changed"].value) == (
             GLUE_CATALOGUE,
-            4,
-            4,
+            6,
+            6,
         )
         verdicts = {
             each.asset_key.to_user_string(): each.passed for each in done.get_asset_check_evaluations()
@@ -274,6 +274,8 @@ def test_dagster_registers_and_then_finds_that_they_agree(settings, glue):
             "silver/postgres_payments",
             "silver/salesforce_leads",
             "silver/ad_performance",
+            "lake/gold/mart_lead_funnel",
+            "quality/scores",
         ],
         True,
     )
@@ -335,7 +337,10 @@ def test_it_is_among_the_definitions_where_the_setting_is_set_and_only_there(set
     assert checked == {
         *(key(table) for table in TABLES for key in (bronze_key, silver_key)),
         *(dg.AssetKey(["silver", table.name]) for table in JOINED),
+        *(key for key in with_it.asset_graph.get_all_asset_keys() if key.path[:2] == ["lake", "gold"]),
+        dg.AssetKey(["quality", "scores"]),
     }
+    assert dg.AssetKey(["lake", "gold", "fct_orders"]) in checked
 
 
 def test_a_lake_in_a_folder_can_t_be_in_glue(tmp_path):
