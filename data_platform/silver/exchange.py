@@ -54,9 +54,9 @@ def with_dollars(rows: DataFrame, rates: DataFrame, amount: str, currency: str, 
     published."""
     worth = by_day(rates)
     joined = rows.join(F.broadcast(worth), rows[currency] == worth["currency"], "left")
-    # The last rate is in force until the next.
-    place = F.least(F.datediff(rows[day], worth["first_day"]), F.size(worth["usd"]) - 1)
-    found = F.when(place >= 0, F.get(worth["usd"], place))
+    since = F.datediff(rows[day], worth["first_day"])
+    # The last rate is in force until the next. A row without a day has none.
+    found = F.when(since >= 0, F.get(worth["usd"], F.least(since, F.size(worth["usd"]) - 1)))
     one = F.when(rows[currency] == "USD", F.lit(1)).otherwise(found)
     return joined.select(rows["*"], (rows[amount] * one).cast("decimal(18,2)").alias(f"{amount}_usd"))
 
