@@ -23,7 +23,7 @@ events as (
     select
         *,
         coalesce(user_id, anonymous_id) as visitor_id,
-        -- Nobody, where the event is gone: to say so in the join itself would hold each event against each session.
+        -- Nobody, where the event is gone. Said in the join, it would hold each event against each session.
         case when not is_deleted then coalesce(user_id, anonymous_id) end as session_of
     from {{ ref('stg_kafka__user_events') }}
     {% if is_incremental() -%}
