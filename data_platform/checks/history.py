@@ -14,7 +14,7 @@ import pyarrow as pa
 from data_platform.declarations import Dimension
 from data_platform.lake.append import Appender
 from data_platform.lake.schema import TIMESTAMP_TYPE
-from data_platform.lake.tables import Lake, LakeTable, Note
+from data_platform.lake.tables import Lake, Note
 
 # What stands for all sides together.
 WHOLE = "all"
@@ -56,16 +56,12 @@ def timeliness(age: timedelta, promise: timedelta) -> float:
     return 100 * min(1.0, promise / age) if age else 100.0
 
 
-def scores_table(lake: Lake) -> LakeTable:
-    return lake.at("quality", "scores")
-
-
 def keep(tables: Sequence[Measured], lake: Lake, measured_at: datetime | None = None) -> int:
     """Add what was measured to the history; returns how many rows that are."""
     moment = measured_at or datetime.now(UTC)
     rows = [{"measured_at": moment, **row} for row in _rows(tables)]
     appender = Appender(
-        scores_table(lake).create(
+        lake.scores().create(
             SCHEMA,
             ("measured_at", "_batch"),
             "Scores of quality by table and domain, each time they were measured.",
@@ -78,7 +74,7 @@ def keep(tables: Sequence[Measured], lake: Lake, measured_at: datetime | None = 
 
 def latest(lake: Lake, level: str) -> dict[str, float]:
     """The whole score of each table, or of each domain, when it was measured last."""
-    held = scores_table(lake)
+    held = lake.scores()
     if not held.exists:
         return {}
     rows = held.query(

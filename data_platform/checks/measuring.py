@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from data_platform.checks.history import Measured, domain_of, keep, latest, scores_table, timeliness
+from data_platform.checks.history import Measured, domain_of, keep, latest, timeliness
 from data_platform.checks.scores import quality_of, required, sides_of_joined
 from data_platform.declarations import Dimension, SourceTable
 from data_platform.described import RETRIES, InSilver, bronze_key, failing_plainly, silver_key
@@ -39,7 +39,7 @@ def scores_asset(
             domains = latest(lake_of(settings), "domain")
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": scores_table(lake_of(settings)).rows,
+                "dagster/row_count": lake_of(settings).scores().rows,
                 "measured": rows,
                 **{domain: round(score, 2) for domain, score in sorted(domains.items())},
             }

@@ -1,6 +1,6 @@
 """Every lake table as a catalogue is to show it: where it is, and what its columns are about, from the declarations."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,12 +77,10 @@ class Catalogued:
     def classification(self, column: str) -> str:
         if declared := self.columns.get(column):
             return declared.classification
-        is_personal = column in ANY_VALUE and _any_personal(self.columns.values())
+        is_personal = column in ANY_VALUE and any(
+            each.classification.startswith("personal") for each in self.columns.values()
+        )
         return "personal:any" if is_personal else "internal"
-
-
-def _any_personal(columns: Iterable[Described]) -> bool:
-    return any(column.classification.startswith("personal") for column in columns)
 
 
 def catalogued(
@@ -95,7 +93,7 @@ def catalogued(
         *(_of_gold(table, lake) for table in gold),
         Catalogued(
             *("quality", "scores"),
-            lake.at("quality", "scores"),
+            lake.scores(),
             ("quality", "scores"),
             "How good the tables were, each time that it was measured.",
             "team:data-platform",

@@ -56,8 +56,9 @@ def _stretches(table: LakeTable, column: pa.Field) -> list[Stretch]:
     files = pa.table(table.delta.get_add_actions(flatten=True))
     if files.num_rows < FEWEST_FILES or f"min.{column.name}" not in files.column_names:
         return []
-    ends = (files.column(f"{end}.{column.name}").cast(column.type).to_pylist() for end in ("min", "max"))
-    lows, highs = ends
+    lows, highs = (
+        files.column(f"{end}.{column.name}").cast(column.type).to_pylist() for end in ("min", "max")
+    )
     if None in lows or None in highs:
         return []
     found = [Stretch(low, _covering(high)) for low, high in zip(lows, highs, strict=True)]

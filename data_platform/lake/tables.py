@@ -97,6 +97,10 @@ class Lake:
         """Rows that broke an error rule on their way to silver."""
         return self.at("quarantine", "silver", name)
 
+    def scores(self) -> "LakeTable":
+        """How good the tables were, over time."""
+        return self.at("quality", "scores")
+
 
 @dataclass(frozen=True)
 class LakeTable:

@@ -12,7 +12,6 @@ from deltalake import Schema
 from data_platform.automation.glue import glue_schedule, glue_sensor
 from data_platform.bronze.load import REJECTED_SCHEMA, bronze_table
 from data_platform.checks.history import SCHEMA as SCORES
-from data_platform.checks.history import scores_table
 from data_platform.connectors.base import CredentialsRefused, SourceError
 from data_platform.definitions import build
 from data_platform.described import bronze_key, silver_key
@@ -63,7 +62,7 @@ def everywhere(s3_url) -> Settings:
     lake.at("gold", FUNNEL.name).create(
         pa.schema([("stage", pa.string()), ("email", pa.string())]), ("stage",)
     )
-    scores_table(lake).create(SCORES, ("_batch",))
+    lake.scores().create(SCORES, ("_batch",))
     return settings
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from data_platform.checks.history import Measured, keep, latest, scores_table, timeliness
+from data_platform.checks.history import Measured, keep, latest, timeliness
 from data_platform.checks.measuring import SCORES, domain_checks, scores_asset
 from data_platform.declarations import Dimension
 from data_platform.described import bronze_key
@@ -27,7 +27,7 @@ def settings(tmp_path) -> Settings:
 
 
 def told(settings: Settings, where: str) -> dict[tuple[str, str], float]:
-    rows = scores_table(lake_of(settings)).query(f"select name, dimension, score from held where {where}")
+    rows = lake_of(settings).scores().query(f"select name, dimension, score from held where {where}")
     return {(row["name"], row["dimension"]): row["score"] for row in rows.to_pylist()}
 
 
@@ -48,7 +48,7 @@ def test_a_domain_is_the_mean_of_its_tables_and_the_past_is_kept(settings):
     }
     keep([replace(ads, sides={T: 100.0})], lake, MONDAY + timedelta(days=1))
     assert latest(lake, "domain") == {"marketing": 100.0}
-    past = scores_table(lake).query(
+    past = lake.scores().query(
         "select score from held where name = 'ads' and dimension = 'all' order by measured_at"
     )
     assert past.column("score").to_pylist() == [50.0, 100.0]
