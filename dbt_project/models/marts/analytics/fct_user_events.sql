@@ -22,9 +22,7 @@ sessions as (
 events as (
     select
         *,
-        coalesce(user_id, anonymous_id) as visitor_id,
-        -- Nobody, where the event is gone. Said in the join, it would hold each event against each session.
-        case when not is_deleted then coalesce(user_id, anonymous_id) end as session_of
+        coalesce(user_id, anonymous_id) as visitor_id
     from {{ ref('stg_kafka__user_events') }}
     {% if is_incremental() -%}
     where
@@ -75,7 +73,8 @@ select
     events._batch
 from events
 left join sessions
-    on events.session_of = sessions.visitor_id
+    -- An event that is gone is nobody's. A condition of its own would hold each event against each session.
+    on case when not events.is_deleted then events.visitor_id end = sessions.visitor_id
     and events.event_time >= sessions.started_at
     and events.event_time <= sessions.ended_at
     and not sessions.is_deleted
