@@ -1,12 +1,12 @@
-"""Where rows with given keys may lie in a table, by the statistics in its log: which stretches of a key's values the
-files cover that may hold one of them.
+"""Where rows with given values may lie in a table, by the statistics in its log: in which files, and which stretches of
+a key's values these cover.
 
 A merge that says so leaves all other files unread. The ends of a stretch are those of files, and a merge's commit
 keeps them: ask with columns that say nothing of a person.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_platform.lake.tables import LakeTable
 
@@ -41,12 +42,38 @@ def where_keys_lie(table: LakeTable, rows: pa.Table, columns: Sequence[str]) -> 
         return None
     met = {name: _met(rows.column(name), held) for name, held in stretches.items()}
     name = min(stretches, key=lambda each: len(met[each]))
-    if len(met[name]) > len(stretches[name]) // 2:
+    # Of new rows none is there. This reads keys alone; the merge reads whole rows wherever it is told to look.
+    there = _held(table, name, rows.column(name), _between(f'"{name}"', stretches[name], met[name]))
+    places = _met(there, stretches[name])
+    if len(places) > len(stretches[name]) // 2:
         return None
-    ranges = _put_together([stretches[name][place] for place in sorted(met[name])], met[name])
+    return f"({_between(f't.`{name}`', stretches[name], places)})"
+
+
+def _between(column: str, stretches: Sequence[Stretch], places: set[int]) -> str:
+    ranges = _put_together([stretches[place] for place in sorted(places)], places)
+    said = [f"{column} between {_literal(each.low)} and {_literal(each.high)}" for each in ranges]
     # Without any, no row is there.
-    said = [f"t.`{name}` between {_literal(each.low)} and {_literal(each.high)}" for each in ranges]
-    return f"({' or '.join(said)})" if said else f"t.`{name}` is null"
+    return " or ".join(said) or f"{column} is null"
+
+
+def _held(table: LakeTable, name: str, wanted: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Those of the wanted values that the table has."""
+    values = wanted.combine_chunks().unique()
+    found = [values.slice(0, 0)]
+    for held in table.answer(f'select "{name}" from held where {where}'):
+        read = pa.chunked_array([held.column(0)]).cast(values.type)
+        found += read.filter(pc.is_in(read, value_set=values)).chunks
+    return pa.chunked_array(found, values.type)
+
+
+def files_with(files: pa.Table, values: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    """Those of the files of a log that may hold a row with one of these values in each of these columns."""
+    for name, told in values.items():
+        if stretches := _of_files(files, told, name):
+            met = _met(told, stretches)
+            files = files.filter(pa.array(place in met for place in range(len(stretches))))
+    return files
 
 
 def _stretches(table: LakeTable, column: pa.Field) -> list[Stretch]:
@@ -54,15 +81,19 @@ def _stretches(table: LakeTable, column: pa.Field) -> list[Stretch]:
     if table.delta is None:
         return []
     files = pa.table(table.delta.get_add_actions(flatten=True))
-    if files.num_rows < FEWEST_FILES or f"min.{column.name}" not in files.column_names:
+    if files.num_rows < FEWEST_FILES:
         return []
-    lows, highs = (
-        files.column(f"{end}.{column.name}").cast(column.type).to_pylist() for end in ("min", "max")
-    )
+    return sorted(_of_files(files, column, column.name), key=lambda each: each.low)
+
+
+def _of_files(files: pa.Table, typed: pa.Field | pa.ChunkedArray, name: str) -> list[Stretch]:
+    """Each file's; none where one of them does not say."""
+    if f"min.{name}" not in files.column_names:
+        return []
+    lows, highs = (files.column(f"{end}.{name}").cast(typed.type).to_pylist() for end in ("min", "max"))
     if None in lows or None in highs:
         return []
-    found = [Stretch(low, _covering(high)) for low, high in zip(lows, highs, strict=True)]
-    return sorted(found, key=lambda each: each.low)
+    return [Stretch(low, _covering(high)) for low, high in zip(lows, highs, strict=True)]
 
 
 def _covering(high: Any) -> Any:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_platform.lake.errors import LakeError
 from data_platform.settings import CHECKOUT, Settings
@@ -85,7 +85,29 @@ def session(settings: Settings, jvm: Sequence[str] = ()) -> "SparkSession":
     spark = builder.getOrCreate()
     # An error comes back as an exception; Spark would tell it four times before, with frames of the JVM.
     spark.sparkContext.setLogLevel("FATAL")
+    _remember_what_is_always_asked(spark)
     return spark
+
+
+class _Remembered:
+    """A class of the JVM whose members are looked up once."""
+
+    def __init__(self, looked_up: Any) -> None:
+        self._looked_up = looked_up
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._looked_up, name)
+        setattr(self, name, found)
+        return found
+
+
+def _remember_what_is_always_asked(spark: "SparkSession") -> None:
+    """For each word of a plan PySpark asks the JVM anew where its functions are, and the JVM goes through some hundred
+    archives before it knows: as long as it takes to plan a small step."""
+    view: Any = spark.sparkContext._jvm
+    for name in ALWAYS_ASKED:
+        if not isinstance(getattr(view, name), _Remembered):
+            setattr(view, name, _Remembered(getattr(view, name)))
 
 
 def submitted_session() -> "SparkSession":
@@ -143,6 +165,16 @@ def _storage(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.endpoint"] = settings.aws_endpoint_url
         options["spark.hadoop.fs.s3a.path.style.access"] = "true"
     return options
+
+
+# By the names under which PySpark asks for them.
+ALWAYS_ASKED = (
+    "functions",
+    "PythonUtils",
+    "PythonSQLUtils",
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.sql.expressions.Window",
+)
 
 
 # Up to so many rows it takes longer to make code of a plan than to go through them without.

@@ -299,7 +299,15 @@ class LakeTable:
 
     def query(self, sql: str) -> pa.Table:
         """The answer to a question in SQL, in which this table is called `held`."""
+        with explained(self.uri, "querying"):
+            return pa.table(self._asked(sql).read_all())
+
+    def answer(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The same piece by piece, which memory need not hold at once."""
+        with explained(self.uri, "querying"):
+            yield from map(pa.record_batch, self._asked(sql))
+
+    def _asked(self, sql: str) -> Any:
         if self.delta is None:
             raise PositionMissing(f"{self.uri} does not exist yet; load it first")
-        with explained(self.uri, "querying"):
-            return pa.table(QueryBuilder().register("held", self.delta).execute(sql).read_all())
+        return QueryBuilder().register("held", self.delta).execute(sql)

@@ -101,5 +101,5 @@ AD_PERFORMANCE = Joined(
     ),
     made=ad_performance,
     touched=touched,
-    belonging={ads: {"ad_id": "ad_id", "day": "`date`"} for ads in (FACEBOOK, GOOGLE)},
+    belonging={ads: {"ad_id": "ad_id", "day": "date"} for ads in (FACEBOOK, GOOGLE)},
 )

@@ -4,7 +4,6 @@ An event may be told again with another order, visitor or moment. The table has 
 belonged to is found in the version that was read then, which Delta keeps for a while.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.lake.maintenance import KEEP_REPLACED
-from data_platform.lake.reading import read
+from data_platform.lake.merge import FEW
+from data_platform.lake.reading import Wanted, read, wanted_of
 from data_platform.lake.tables import LakeTable, Note
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from data_platform.declarations import SourceTable
+    from data_platform.silver.joined import Joined
 
 
 class NotKept(Exception):
@@ -24,16 +27,19 @@ class NotKept(Exception):
 
 
 def rows_before(
-    spark: "SparkSession", table: LakeTable, key: Sequence[str], batch: int, changed: DataFrame
+    spark: "SparkSession", table: LakeTable, source: "SourceTable | Joined", batch: int, changed: DataFrame
 ) -> DataFrame | None:
     """Those live rows of the table at `batch` that `changed` has a newer version of; None where all of it is new."""
     if batch == 0 or table.delta is None:
         return None
     then = table.at(_version_at(table, batch))
-    if table.rows - then.rows == _changed_since(table, batch):
+    count = _changed_since(table, batch)
+    if table.rows - then.rows == count:
         return None
-    keys = changed.select(*key).distinct()
-    return read(spark, then).where(~F.col("is_deleted")).join(F.broadcast(keys), list(key), "left_semi")
+    key = list(source.silver_key)
+    wanted = _plain_keys_since(table, source, batch) if count <= FEW else {}
+    held = read(spark, then, wanted=wanted).where(~F.col("is_deleted"))
+    return held.join(F.broadcast(changed.select(*key).distinct()), key, "left_semi")
 
 
 def _version_at(table: LakeTable, batch: int) -> int:
@@ -53,3 +59,12 @@ def _version_at(table: LakeTable, batch: int) -> int:
 
 def _changed_since(table: LakeTable, batch: int) -> int:
     return int(table.query(f"select count(*) as n from held where _batch > {batch}").column("n")[0].as_py())
+
+
+def _plain_keys_since(table: LakeTable, source: "SourceTable | Joined", batch: int) -> Wanted:
+    listed = ", ".join(f'"{name}"' for name in source.plain_key)
+    return (
+        wanted_of(table.query(f"select {listed} from held where _batch > {batch}"))
+        if source.plain_key
+        else {}
+    )

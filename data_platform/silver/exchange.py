@@ -9,6 +9,8 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
+from data_platform.silver.few import ends
+
 FOREVER = date(9999, 12, 31)
 
 
@@ -18,7 +20,7 @@ def in_dollars(rates: DataFrame) -> DataFrame:
     published = rates.select("base", "date", "currency", "rate").coalesce(1)
     # The base costs one of itself, which nobody publishes.
     base = published.select("base", "date", F.col("base").alias("currency"), F.lit(1).alias("rate"))
-    of_day = published.unionByName(base.distinct())
+    of_day = published.unionByName(base.distinct()).coalesce(1)
     dollar = of_day.where("currency = 'USD'").select("base", "date", F.col("rate").alias("dollar"))
     worth = of_day.join(dollar.hint("shuffle_hash"), ["base", "date"]).select(
         "currency", "date", (F.col("dollar") / F.col("rate")).cast("decimal(38,12)").alias("usd")
@@ -75,10 +77,13 @@ def touched_by_rates(
         moved.join(known.hint("shuffle_hash"), later, "left")
         .groupBy(moved["currency"].alias("moved_currency"), moved["date"].alias("from_day"))
         .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
+        .localCheckpoint()
     )
+    first, last = ends(spans, "from_day", "to_day")
     within = (
         (rows[currency] == spans["moved_currency"])
         & (rows[day] >= spans["from_day"])
         & (rows[day] < spans["to_day"])
     )
-    return rows.join(F.broadcast(spans), within, "left_semi")
+    near = rows.where(rows[day].between(first, last))
+    return near.join(F.broadcast(spans), within, "left_semi")

@@ -7,7 +7,7 @@ A plan can't know how many rows a change has. Few are kept in one piece, so that
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 FEW = 100_000
@@ -35,3 +35,14 @@ class Rows:
     def sent(self, rows: DataFrame) -> DataFrame:
         """To the other side of a join."""
         return F.broadcast(rows) if self.are_few else rows
+
+
+def ends(rows: DataFrame, low: str, high: str | None = None) -> tuple[Column, Column]:
+    """The least and the greatest of a column, or of two, worked out: a plan that is told them passes over files and
+    pages that lie outside. Both are null where there are no rows."""
+    found = rows.agg(F.min(low).alias("low"), F.max(high or low).alias("high"))
+    kinds = [field.dataType for field in found.schema.fields]
+    # As Arrow, whose moments are the same in every time zone.
+    worked_out = found.toArrow().to_pylist()[0]
+    least, greatest = (F.lit(each).cast(kind) for each, kind in zip(worked_out.values(), kinds, strict=True))
+    return least, greatest

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import Column, DeclarationError, Rule, SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.merge import Clause, Merge, create, insert, merge, update
-from data_platform.lake.reading import read
+from data_platform.lake.merge import FEW, Clause, Merge, create, insert, merge, update
+from data_platform.lake.reading import Wanted, read, wanted_of
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.before import NotKept, rows_before
@@ -44,9 +44,9 @@ class Joined:
     that changed (at first all; deleted ones too), the inputs' live rows and the table's own as they stand it gives the
     keys that come out differently, and the rows that these have now.
 
-    `belonging` says of an input which of the key's columns it has, under the same names or by what expression: rows of
-    it that belong to no touched key are not looked at. `rules` are counted by checks over the live rows; they keep none
-    out.
+    `belonging` says of an input which of the key's columns it has: under the same names, under others, or by what
+    expression. Rows of it that belong to no touched key are not looked at, and files that hold none not opened. `rules`
+    are counted by checks over the live rows; they keep none out.
     """
 
     name: str
@@ -68,6 +68,11 @@ class Joined:
             raise DeclarationError(
                 f"silver/{self.name} has to say how its rows are made: by made and touched, or by carried_on alone"
             )
+
+    def found_in(self, source: str) -> Mapping[str, str]:
+        """The key's columns that an input has, with its column or expression for each."""
+        had = self.belonging.get(source, ())
+        return had if isinstance(had, Mapping) else {name: name for name in had}
 
     @property
     def types(self) -> dict[str, str]:
@@ -138,20 +143,27 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
         if not silver.exists:
             return _first(spark, table, silver, held, position)
-        rows = _merged(spark, table, silver, *_anew(spark, table, silver, held, changed)).localCheckpoint()
+        rows = _merged(spark, table, silver, _anew(spark, table, silver, held, changed)).localCheckpoint()
         counts = _counts(rows)
         how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
         merge(spark, silver, rows, how, Note(position, counts))
     return _refined(silver, counts)
 
 
-def _merged(
-    spark: "SparkSession", table: Joined, silver: LakeTable, keys: DataFrame, made: DataFrame
-) -> DataFrame:
+@dataclass(frozen=True)
+class _Anew:
+    """The keys that may come out differently, the rows that come out of them, and what to look for to find them."""
+
+    keys: DataFrame
+    made: DataFrame
+    wanted: Wanted = field(default_factory=dict)
+
+
+def _merged(spark: "SparkSession", table: Joined, silver: LakeTable, anew: _Anew) -> DataFrame:
     """What is merged: the rows that come out, and the keys of those that are there and do not come out any more."""
-    fresh, key = _shaped(table, made), list(table.key)
-    standing = read(spark, silver).where(~F.col("is_deleted")).select(*key)
-    gone = standing.join(F.broadcast(keys), key, "left_semi").join(fresh, key, "left_anti")
+    fresh, key = _shaped(table, anew.made), list(table.key)
+    standing = read(spark, silver, wanted=anew.wanted).where(~F.col("is_deleted")).select(*key)
+    gone = standing.join(F.broadcast(anew.keys), key, "left_semi").join(fresh, key, "left_anti")
     return (
         fresh.withColumn("is_deleted", F.lit(False))
         .unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
@@ -165,8 +177,7 @@ def _anew(
     silver: LakeTable,
     held: Mapping[str, LakeTable],
     changed: Collection[str],
-) -> tuple[DataFrame, DataFrame]:
-    """The keys that may come out differently, and the rows that come out of them."""
+) -> _Anew:
     since = {
         source.silver_name: read(
             spark, held[source.silver_name], after=reached(silver, held[source.silver_name])
@@ -183,7 +194,7 @@ def _anew(
         }
     )
     if table.carried_on:
-        return table.carried_on(since, live, standing)
+        return _Anew(*table.carried_on(since, live, standing))
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
     opened = dict(live)
@@ -195,12 +206,24 @@ def _anew(
     except NotKept as reason:
         log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
         made = table.made(opened)
-        return made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made
+        return _Anew(made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made)
     keys = (
         table.touched(since, opened | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
     )
-    concerned = {name: _concerned(rows, keys, table.belonging.get(name)) for name, rows in opened.items()}
-    return keys, table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
+    wanted = _wanted(keys, table.plain_key)
+    concerned = {
+        source.silver_name: _concerned(spark, source, held[source.silver_name], keys, wanted, table)
+        for source in table.inputs
+    }
+    made = table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
+    return _Anew(keys, made, wanted)
+
+
+def _wanted(keys: DataFrame, plain: Collection[str]) -> Wanted:
+    """The values of these columns of the keys, where the keys are few."""
+    if not plain or keys.count() > FEW:
+        return {}
+    return wanted_of(keys.select(*plain).toArrow())
 
 
 def _and_before(
@@ -210,19 +233,31 @@ def _and_before(
     changed, done = since[source.silver_name], reached(silver, held)
     if held.batch == done:
         return changed
-    before = rows_before(spark, held, source.silver_key, done, changed)
+    before = rows_before(spark, held, source, done, changed)
     return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
 
 
 def _concerned(
-    rows: DataFrame, keys: DataFrame, belonging: tuple[str, ...] | Mapping[str, str] | None
+    spark: "SparkSession",
+    source: SourceTable | Joined,
+    held: LakeTable,
+    keys: DataFrame,
+    wanted: Wanted,
+    table: Joined,
 ) -> DataFrame:
     """The rows of an input from which touched keys are made; all, where nothing is said of it."""
-    if not belonging:
+    had = table.found_in(source.silver_name)
+    columns = {column.silver_name for column in source.columns}
+    rows = _live(
+        spark, source, held, {had[name]: each for name, each in wanted.items() if had.get(name) in columns}
+    )
+    if not had:
         return rows
-    had = belonging if isinstance(belonging, Mapping) else {name: f"`{name}`" for name in belonging}
     named = [F.col(name).alias(f"_touched_{name}") for name in had]
-    same = [F.expr(said) == F.col(f"_touched_{name}") for name, said in had.items()]
+    same = [
+        (F.col(said) if said in columns else F.expr(said)) == F.col(f"_touched_{name}")
+        for name, said in had.items()
+    ]
     return rows.join(F.broadcast(keys.select(*named).distinct()), same, "left_semi")
 
 
@@ -255,13 +290,17 @@ def _carried_from_nothing(
     return table.carried_on(whole, live, _nothing(spark, table))[1]
 
 
-def _live(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable) -> DataFrame:
-    return _read(spark, source, table).where(~F.col("is_deleted"))
+def _live(
+    spark: "SparkSession", source: SourceTable | Joined, table: LakeTable, wanted: Wanted | None = None
+) -> DataFrame:
+    return _read(spark, source, table, wanted).where(~F.col("is_deleted"))
 
 
-def _read(spark: "SparkSession", source: SourceTable | Joined, table: LakeTable) -> DataFrame:
+def _read(
+    spark: "SparkSession", source: SourceTable | Joined, table: LakeTable, wanted: Wanted | None = None
+) -> DataFrame:
     """The input as it stands; without rows where it was never loaded, so that one source waits for no other."""
-    return read(spark, table) if table.exists else _nothing(spark, source)
+    return read(spark, table, wanted=wanted) if table.exists else _nothing(spark, source)
 
 
 def _nothing(spark: "SparkSession", source: SourceTable | Joined) -> DataFrame:

@@ -22,6 +22,7 @@ from data_platform.declarations import (
     holds,
 )
 from data_platform.silver.exchange import touched_by_rates, with_dollars
+from data_platform.silver.few import ends
 from data_platform.silver.joined import Inputs, Joined
 from data_platform.sources.kafka import USER_EVENTS
 from data_platform.sources.rest_api import EXCHANGE_RATES
@@ -96,8 +97,8 @@ def touched(changed: Inputs, live: Inputs) -> DataFrame:
         currency="currency",
         day="event_day",
     )
-    moments = told.unionByName(by_rate.select("visitor_id", "event_time"))
-    around = _reach(moments.distinct(), held).localCheckpoint()
+    moments = told.unionByName(by_rate.select("visitor_id", "event_time")).distinct().localCheckpoint()
+    around = _reach(moments, held).localCheckpoint()
     begun = _inside(held.withColumn("moment", F.col("started_at")), around)
     happened = _inside(events.withColumn("moment", F.col("event_time")), around)
     return begun.unionByName(happened)
@@ -105,7 +106,10 @@ def touched(changed: Inputs, live: Inputs) -> DataFrame:
 
 def _reach(moments: DataFrame, held: DataFrame) -> DataFrame:
     """Of each visitor one stretch of time, from the first to the last moment or session that a moment may change."""
-    sessions = held.select(F.col("visitor_id").alias("of"), "started_at", "ended_at")
+    first, last = ends(moments, "event_time")
+    sessions = held.select(F.col("visitor_id").alias("of"), "started_at", "ended_at").where(
+        (F.col("started_at") <= last + F.lit(GAP)) & (F.col("ended_at") >= first - F.lit(GAP))
+    )
     near = (
         (F.col("visitor_id") == F.col("of"))
         & (F.col("event_time") >= F.col("started_at") - F.lit(GAP))
@@ -124,7 +128,8 @@ def _reach(moments: DataFrame, held: DataFrame) -> DataFrame:
 
 
 def _inside(rows: DataFrame, around: DataFrame) -> DataFrame:
-    inside = rows.join(F.broadcast(around), "visitor_id").where("moment between since and until")
+    near = rows.where(F.col("moment").between(*ends(around, "since", "until")))
+    inside = near.join(F.broadcast(around), "visitor_id").where("moment between since and until")
     return inside.select("visitor_id", F.col("moment").alias("started_at"))
 
 
