@@ -22,6 +22,8 @@ SESSION = {
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     # Lower case by ICU costs every session seconds before its first row, and differs on no address.
     "spark.sql.icu.caseMappings.enabled": "false",
+    # As Spark writes them else, moments have no statistics: each file is opened for each span of time.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # What is merged was checkpointed before, so it can't change while Delta reads it twice.
     "spark.databricks.delta.merge.materializeSource": "none",
 }

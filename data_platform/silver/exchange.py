@@ -64,10 +64,19 @@ def with_dollars(rows: DataFrame, rates: DataFrame, amount: str, currency: str, 
 
 
 def touched_by_rates(
-    rows: DataFrame, changed: DataFrame, rates: DataFrame, currency: str, day: str
+    rows: DataFrame,
+    changed: DataFrame,
+    rates: DataFrame,
+    currency: str,
+    day: str | None = None,
+    moment: str = "",
 ) -> DataFrame:
     """The rows that a change of rates can give other dollars: those of its currency, from its day on to the next day
-    that the currency has a rate for. A change of the dollar's rate is one of every currency."""
+    that the currency has a rate for. A change of the dollar's rate is one of every currency.
+
+    Rows have the day, or a moment of it: files tell what they hold of what is written in them, not of what is made of
+    that.
+    """
     known = in_dollars(rates).select("currency", "rate_from")
     others = changed.where("currency <> 'USD'").select("currency", "date")
     all_others = changed.where("currency = 'USD'").select("date").join(known.select("currency").distinct())
@@ -79,11 +88,12 @@ def touched_by_rates(
         .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
         .localCheckpoint()
     )
-    first, last = ends(spans, "from_day", "to_day")
+    its_day = rows[day] if day else F.to_date(rows[moment])
     within = (
         (rows[currency] == spans["moved_currency"])
-        & (rows[day] >= spans["from_day"])
-        & (rows[day] < spans["to_day"])
+        & (its_day >= spans["from_day"])
+        & (its_day < spans["to_day"])
     )
-    near = rows.where(rows[day].between(first, last))
-    return near.join(F.broadcast(spans), within, "left_semi")
+    first, last = (end if day else end.cast("timestamp") for end in ends(spans, "from_day", "to_day"))
+    told = rows[day or moment]
+    return rows.where((told >= first) & (told < last)).join(F.broadcast(spans), within, "left_semi")

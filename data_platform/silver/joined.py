@@ -187,17 +187,14 @@ def _anew(
         for source in table.inputs
     }
     standing = read(spark, silver).where(~F.col("is_deleted"))
-    live = _WhenAsked(
-        {
-            source.silver_name: partial(_live, spark, source, held[source.silver_name])
-            for source in table.inputs
-        }
-    )
+    openings = {
+        source.silver_name: partial(_live, spark, source, held[source.silver_name]) for source in table.inputs
+    }
+    live = _WhenAsked({**openings, table.name: lambda: standing})
     if table.carried_on:
         return _Anew(*table.carried_on(since, live, standing))
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
-    opened = dict(live)
     try:
         since = {
             source.silver_name: _and_before(spark, source, silver, held[source.silver_name], since)
@@ -205,25 +202,21 @@ def _anew(
         }
     except NotKept as reason:
         log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
-        made = table.made(opened)
+        made = table.made(live)
         return _Anew(made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made)
-    keys = (
-        table.touched(since, opened | {table.name: standing}).select(*table.key).distinct().localCheckpoint()
-    )
-    wanted = _wanted(keys, table.plain_key)
+    keys = table.touched(since, live).select(*table.key).distinct().localCheckpoint()
+    count = keys.count()
+    if not count:
+        nothing = _nothing(spark, table)
+        return _Anew(nothing.select(*table.key), nothing)
+    plain = table.plain_key if count <= FEW else ()
+    wanted = wanted_of(keys.select(*plain).toArrow()) if plain else {}
     concerned = {
         source.silver_name: _concerned(spark, source, held[source.silver_name], keys, wanted, table)
         for source in table.inputs
     }
     made = table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
     return _Anew(keys, made, wanted)
-
-
-def _wanted(keys: DataFrame, plain: Collection[str]) -> Wanted:
-    """The values of these columns of the keys, where the keys are few."""
-    if not plain or keys.count() > FEW:
-        return {}
-    return wanted_of(keys.select(*plain).toArrow())
 
 
 def _and_before(

@@ -47,8 +47,7 @@ def payments(inputs: Inputs) -> DataFrame:
 
 
 def touched(changed: Inputs, live: Inputs) -> DataFrame:
-    held = live[NAME].withColumn("paid_on", F.to_date("paid_at"))
-    by_rate = touched_by_rates(held, changed[RATES], live[RATES], currency="currency", day="paid_on")
+    by_rate = touched_by_rates(live[NAME], changed[RATES], live[RATES], currency="currency", moment="paid_at")
     sides = changed[SHOP].select("payment_id").unionByName(changed[EVENTS].select("payment_id"))
     return sides.where(F.col("payment_id").isNotNull()).unionByName(by_rate.select("payment_id"))
 

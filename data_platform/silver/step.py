@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import (
+    FEW,
     Merge,
     create,
     delete,
@@ -113,7 +114,8 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
     counts: dict[str, int] = {}
     if not silver.exists or done < bronze.batch:
         landed = _landed_since(bronze, done)
-        with made_for(spark, landed + silver.rows):
+        # Few rows are merged without Spark, which then has these alone to go through.
+        with made_for(spark, landed if landed <= FEW else landed + silver.rows):
             unread = newest(table, read(spark, bronze, after=done))
             judged = conform(table, unread, rescued_columns(table, bronze, done))
             counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), judged, landed)
