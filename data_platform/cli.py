@@ -20,7 +20,7 @@ from data_platform.connectors.base import SourceError
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import LakeError, PositionMissing
 from data_platform.lake.places import lake_of
-from data_platform.lake.tables import LakeTable
+from data_platform.lake.tables import Lake, LakeTable
 from data_platform.settings import CHECKOUT, Settings, dagster_home
 from data_platform.sources.catalogue import TABLES, table_named
 
@@ -130,12 +130,21 @@ def stream(
 
 @position.command("show")
 def show_position(name: TableName) -> None:
-    """The positions that a table's bronze and silver hold."""
-    table, lake = table_named(name), lake_of(Settings())
-    for held in (lake.bronze(table), lake.silver(table.silver_name)):
+    """The positions that a table's bronze and silver hold; of one that is made of others, silver's."""
+    for held in _layers(name, lake_of(Settings())).values():
         console.print(
             f"{held.name}: {json.dumps(held.position, sort_keys=True)}", highlight=False, soft_wrap=True
         )
+
+
+def _layers(name: str, lake: Lake) -> dict[str, LakeTable]:
+    if "." not in name:
+        from data_platform.silver.catalogue import JOINED
+
+        if name in {table.name for table in JOINED}:
+            return {"silver": lake.silver(name)}
+    table = table_named(name)
+    return {"bronze": lake.bronze(table), "silver": lake.silver(table.silver_name)}
 
 
 @position.command("set")
@@ -144,12 +153,14 @@ def set_position(
     to: Annotated[
         str, typer.Argument(metavar="JSON", help="As `position show` prints it; null to read all again.")
     ],
-    layer: Annotated[str, typer.Option(help="bronze or silver.")] = "bronze",
+    layer: Annotated[
+        str, typer.Option(help="bronze or silver; where not said, the first that there is.")
+    ] = "",
 ) -> None:
     """Say from where the next load reads. Nothing is deleted; what landed before is left out or merged again."""
-    table, lake = table_named(name), lake_of(Settings())
-    if layer not in ("bronze", "silver"):
-        raise LookupError(f"there is no layer {layer!r} with a position; write bronze or silver")
+    layers = _layers(name, lake_of(Settings()))
+    if layer and layer not in layers:
+        raise LookupError(f"{name} has no layer {layer!r} with a position; write {' or '.join(layers)}")
     try:
         wanted = json.loads(to)
     except ValueError:
@@ -158,7 +169,7 @@ def set_position(
         ) from None
     if not isinstance(wanted, dict | None):
         raise LookupError(f"a position is a JSON object or null, and {to!r} is neither")
-    held = lake.bronze(table) if layer == "bronze" else lake.silver(table.silver_name)
+    held = layers[layer] if layer else next(iter(layers.values()))
     if missing := sorted(set(_position_now(held) if wanted else ()) - set(wanted or ())):
         raise LookupError(
             f"the position of {held.name} says {', '.join(missing)} too, and {to} does not; "

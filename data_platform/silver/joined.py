@@ -130,7 +130,7 @@ def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refi
 def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
     silver = lake.silver(table.name)
     held = {source.silver_name: lake.silver(source.silver_name) for source in table.inputs}
-    changed = [name for name, each in held.items() if each.batch > reached(silver, each)]
+    changed = [name for name, each in held.items() if each.batch != reached(silver, each)]
     if not changed:
         if not silver.exists:
             raise LakeError(
@@ -179,9 +179,7 @@ def _anew(
     changed: Collection[str],
 ) -> _Anew:
     since = {
-        source.silver_name: read(
-            spark, held[source.silver_name], after=reached(silver, held[source.silver_name])
-        )
+        source.silver_name: _since(spark, silver, held[source.silver_name])
         if source.silver_name in changed
         else _nothing(spark, source)
         for source in table.inputs
@@ -219,6 +217,12 @@ def _anew(
     return _Anew(keys, made, wanted)
 
 
+def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFrame:
+    """What changed in an input; all, where it was made anew and counts its batches from the first again."""
+    done = reached(silver, held)
+    return read(spark, held, after=done if done <= held.batch else 0)
+
+
 def _and_before(
     spark: "SparkSession", source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
 ) -> DataFrame:
@@ -226,6 +230,8 @@ def _and_before(
     changed, done = since[source.silver_name], reached(silver, held)
     if held.batch == done:
         return changed
+    if held.batch < done:
+        raise NotKept(f"{held.uri} at batch {done}, of which it has only {held.batch} since it was made anew")
     before = rows_before(spark, held, source, done, changed)
     return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
 

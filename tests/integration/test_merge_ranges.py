@@ -70,6 +70,19 @@ def test_keys_that_no_file_can_hold_are_put_in(spark, table):
     assert before < files(table)
 
 
+def test_new_keys_that_fall_into_a_file_are_not_held_against_its_rows(spark, table):
+    """A merge reads whole rows, in all their columns, wherever it is told to look."""
+    before = files(table)
+    incoming = spark.createDataFrame([("O-0003x", "new"), ("O-0058", "changed")], "id string, said string")
+    merge(spark, table, incoming, Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
+    said = table.fresh().query(
+        "select said from held where id in ('O-0003x', 'O-0003', 'O-0058') order by id"
+    )
+    assert said.column("said").to_pylist() == ["first", "new", "changed"]
+    assert len(before - files(table)) == 1
+    assert "O-0003" not in condition(table)
+
+
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 

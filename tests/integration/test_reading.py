@@ -1,11 +1,17 @@
 """What Spark reads of a table is what its log says, whatever the table is like and wherever it lies."""
 
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from data_platform.lake.reading import read
-from data_platform.lake.tables import Lake
+from data_platform.lake import merge as merging
+from data_platform.lake.merge import create
+from data_platform.lake.reading import read, wanted_of
+from data_platform.lake.tables import Lake, Note
 
 
 def rows_of(frame) -> list[tuple]:
@@ -67,3 +73,49 @@ def test_a_table_without_rows_has_columns(spark, tmp_path):
     write_deltalake(table.uri, pa.table({"place": pa.array([], pa.string())}))
     assert read(spark, table.fresh()).columns == ["place"]
     assert rows_of(read(spark, table.fresh())) == []
+
+
+MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("string", [f"it's {n:02d}\\" for n in range(40)]),
+        ("bigint", range(-20, 20)),
+        ("decimal(18,2)", [Decimal(n) / 4 for n in range(-20, 20)]),
+        ("date", [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]),
+        ("timestamp", [MOMENT + timedelta(milliseconds=n * 333) for n in range(40)]),
+    ],
+)
+@pytest.mark.parametrize("with_statistics", [True, False], ids=["in the log", "in the files alone"])
+def test_whoever_looks_for_values_opens_the_files_that_may_hold_them(
+    spark, tmp_path, monkeypatch, kind, keys, with_statistics
+):
+    monkeypatch.setattr(merging, "FILE_ROWS", 5)
+    table, keys = Lake(str(tmp_path)).silver("things"), list(keys)
+    rows = spark.createDataFrame([(key, place) for place, key in enumerate(keys)], f"id {kind}, place int")
+    told = ("id",) if with_statistics else ("place",)
+    create(spark, table, rows, Note({"a": 1}), told, order=("id",), count=len(keys))
+    table = table.fresh()
+    looked_for = pa.table({"id": table.query("select id from held where place in (7, 31)").column("id")})
+    wanted = wanted_of(looked_for)
+    found = {row["place"] for row in read(spark, table, wanted=wanted).collect()}
+    # Without statistics in the log, all between the two may come.
+    assert {7, 31} <= found <= set(range(7, 32))
+    opened = read(spark, table, wanted=wanted).inputFiles()
+    assert len(opened) == (2 if with_statistics else len(table.delta.file_uris()))
+
+
+def test_a_moment_that_spark_writes_is_told_by_its_file(spark, tmp_path):
+    """Else each file is opened for each span of time."""
+    table = Lake(str(tmp_path)).silver("events")
+    rows = spark.createDataFrame([(MOMENT, 1)], "happened_at timestamp, _batch bigint")
+    create(spark, table, rows, Note({"a": 1}), ("_batch",), order=("_batch",), count=1)
+    (file,) = table.fresh().delta.file_uris()
+    column = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    assert (column.path_in_schema, column.statistics.min, column.statistics.max) == (
+        "happened_at",
+        MOMENT,
+        MOMENT,
+    )

@@ -108,6 +108,35 @@ def test_a_change_of_either_side_is_followed_and_no_other_row_is_made(spark, dea
     assert (made.keys, made.merged, made.deleted) == (3, 3, 0)
 
 
+def test_a_change_that_touches_no_row_moves_the_position_alone(spark, deals):
+    """Between the last rate and the next nobody has closed a deal in that currency."""
+    held = deals.silver("opportunity_amounts")
+    before, batch, position = dollars(deals), held.batch, held.position
+    land(deals, EXCHANGE_RATES, rate("JPY", MONDAY, "160.00"))
+    made = refresh(spark, deals)
+    assert (made.keys, made.merged, made.deleted) == (0, 0, 0)
+    assert dollars(deals) == before
+    assert held.fresh().batch == batch
+    assert held.fresh().position != position
+    assert join(lambda: pytest.fail("there is nothing to do"), OPPORTUNITY_AMOUNTS, deals).keys == 0
+
+
+def test_an_input_that_was_made_anew_is_followed_from_its_first_batch(spark, deals, caplog):
+    """It counts its batches from one again; what it does not have any more is gone."""
+    land(deals, OPPORTUNITIES, deal("in euros", "200.00", "EUR", MONDAY, second=1))
+    refresh(spark, deals)
+    assert deals.silver("opportunity_amounts").position["silver/salesforce_opportunities"] == 2
+    for table in (deals.bronze(OPPORTUNITIES), deals.silver(OPPORTUNITIES.silver_name)):
+        shutil.rmtree(table.uri)
+    land(
+        deals, OPPORTUNITIES, deal("in pounds", "300.00", "GBP", MONDAY), deal("new", "100.00", "EUR", MONDAY)
+    )
+    refresh(spark, deals)
+    assert "since it was made anew" in caplog.text
+    assert dollars(deals) == {"in pounds": Decimal("468.75"), "new": Decimal("125.00")}
+    assert deals.silver("opportunity_amounts").position["silver/salesforce_opportunities"] == 1
+
+
 def test_where_the_version_before_may_be_vacuumed_all_is_made_anew(spark, deals, monkeypatch, caplog):
     """What a changed row belonged to before can't be told then."""
     monkeypatch.setattr(before, "KEEP_REPLACED", timedelta(0))
