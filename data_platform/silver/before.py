@@ -62,9 +62,7 @@ def _changed_since(table: LakeTable, batch: int) -> int:
 
 
 def _plain_keys_since(table: LakeTable, source: "SourceTable | Joined", batch: int) -> Wanted:
+    if not source.plain_key:
+        return {}
     listed = ", ".join(f'"{name}"' for name in source.plain_key)
-    return (
-        wanted_of(table.query(f"select {listed} from held where _batch > {batch}"))
-        if source.plain_key
-        else {}
-    )
+    return wanted_of(table.query(f"select {listed} from held where _batch > {batch}"))
