@@ -37,7 +37,13 @@ class Stretch:
 def where_keys_lie(table: LakeTable, rows: pa.Table, columns: Sequence[str]) -> str | None:
     """A condition on the table `t` that every row of it with a key among `rows` meets; by the one of these columns that
     leaves most files out. None where that is not worth its while."""
-    stretches = {name: found for name in columns if (found := _stretches(table, rows.schema.field(name)))}
+    if table.delta is None:
+        return None
+    files = pa.table(table.delta.get_add_actions(flatten=True))
+    if files.num_rows < FEWEST_FILES:
+        return None
+    told = {name: _stretches(files, name, rows.schema.field(name).type) for name in columns}
+    stretches = {name: sorted(found, key=lambda each: each.low) for name, found in told.items() if found}
     if not stretches:
         return None
     met = {name: _met(rows.column(name), held) for name, held in stretches.items()}
@@ -70,27 +76,17 @@ def _held(table: LakeTable, name: str, wanted: pa.ChunkedArray, where: str) -> p
 def files_with(files: pa.Table, values: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     """Those of the files of a log that may hold a row with one of these values in each of these columns."""
     for name, told in values.items():
-        if stretches := _of_files(files, told, name):
+        if stretches := _stretches(files, name, told.type):
             met = _met(told, stretches)
             files = files.filter(pa.array(place in met for place in range(len(stretches))))
     return files
 
 
-def _stretches(table: LakeTable, column: pa.Field) -> list[Stretch]:
-    """Of each file, in their order; none where one of them does not say, or where there are few."""
-    if table.delta is None:
-        return []
-    files = pa.table(table.delta.get_add_actions(flatten=True))
-    if files.num_rows < FEWEST_FILES:
-        return []
-    return sorted(_of_files(files, column, column.name), key=lambda each: each.low)
-
-
-def _of_files(files: pa.Table, typed: pa.Field | pa.ChunkedArray, name: str) -> list[Stretch]:
+def _stretches(files: pa.Table, name: str, kind: pa.DataType) -> list[Stretch]:
     """Each file's; none where one of them does not say."""
     if f"min.{name}" not in files.column_names:
         return []
-    lows, highs = (files.column(f"{end}.{name}").cast(typed.type).to_pylist() for end in ("min", "max"))
+    lows, highs = (files.column(f"{end}.{name}").cast(kind).to_pylist() for end in ("min", "max"))
     if None in lows or None in highs:
         return []
     return [Stretch(low, _covering(high)) for low, high in zip(lows, highs, strict=True)]

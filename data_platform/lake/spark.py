@@ -108,8 +108,9 @@ def _remember_what_is_always_asked(spark: "SparkSession") -> None:
     archives before it knows: as long as it takes to plan a small step."""
     view: Any = spark.sparkContext._jvm
     for name in ALWAYS_ASKED:
-        if not isinstance(getattr(view, name), _Remembered):
-            setattr(view, name, _Remembered(getattr(view, name)))
+        found = getattr(view, name)
+        if not isinstance(found, _Remembered):
+            setattr(view, name, _Remembered(found))
 
 
 def submitted_session() -> "SparkSession":

@@ -68,14 +68,12 @@ def touched_by_rates(
     changed: DataFrame,
     rates: DataFrame,
     currency: str,
-    day: str | None = None,
-    moment: str = "",
+    day: str,
 ) -> DataFrame:
     """The rows that a change of rates can give other dollars: those of its currency, from its day on to the next day
     that the currency has a rate for. A change of the dollar's rate is one of every currency.
 
-    Rows have the day, or a moment of it: files tell what they hold of what is written in them, not of what is made of
-    that.
+    The day may be a moment of it too: files tell what is written in them, not what can be made of it.
     """
     known = in_dollars(rates).select("currency", "rate_from")
     others = changed.where("currency <> 'USD'").select("currency", "date")
@@ -88,12 +86,12 @@ def touched_by_rates(
         .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
         .localCheckpoint()
     )
-    its_day = rows[day] if day else F.to_date(rows[moment])
+    its_day = F.to_date(rows[day])
     within = (
         (rows[currency] == spans["moved_currency"])
         & (its_day >= spans["from_day"])
         & (its_day < spans["to_day"])
     )
-    first, last = (end if day else end.cast("timestamp") for end in ends(spans, "from_day", "to_day"))
-    told = rows[day or moment]
-    return rows.where((told >= first) & (told < last)).join(F.broadcast(spans), within, "left_semi")
+    first, last = ends(spans, "from_day", "to_day")
+    near = rows.where((rows[day] >= first) & (rows[day] < last))
+    return near.join(F.broadcast(spans), within, "left_semi")

@@ -47,7 +47,7 @@ def payments(inputs: Inputs) -> DataFrame:
 
 
 def touched(changed: Inputs, live: Inputs) -> DataFrame:
-    by_rate = touched_by_rates(live[NAME], changed[RATES], live[RATES], currency="currency", moment="paid_at")
+    by_rate = touched_by_rates(live[NAME], changed[RATES], live[RATES], currency="currency", day="paid_at")
     sides = changed[SHOP].select("payment_id").unionByName(changed[EVENTS].select("payment_id"))
     return sides.where(F.col("payment_id").isNotNull()).unionByName(by_rate.select("payment_id"))
 

@@ -95,7 +95,7 @@ def touched(changed: Inputs, live: Inputs) -> DataFrame:
         changed[RATES],
         live[RATES],
         currency="currency",
-        moment="event_time",
+        day="event_time",
     )
     moments = told.unionByName(by_rate.select("visitor_id", "event_time")).distinct().localCheckpoint()
     around = _reach(moments, held).localCheckpoint()

@@ -1,8 +1,7 @@
 """A merge reads the files that can hold its keys, and says no person's number in its commit."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from data_platform.lake.errors import CommitLost
 from data_platform.lake.merge import Merge, create, insert, merge, update
 from data_platform.lake.ranges import MOST_RANGES, Stretch, _put_together
 from data_platform.lake.tables import Note
+from tests.integration.kinds import FORTY_OF_EACH_KIND
 
 COLUMNS = ("id", "said")
 CLAUSES = (update(COLUMNS), insert(COLUMNS))
@@ -88,18 +88,10 @@ MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("kind", "keys"),
-    [
-        ("string", [f"it's {n:02d}\\" for n in range(40)]),
-        ("bigint", range(-20, 20)),
-        ("decimal(18,2)", [Decimal(n) / 4 for n in range(-20, 20)]),
-        ("date", [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]),
-        ("timestamp", [MOMENT + timedelta(microseconds=n * 333) for n in range(40)]),
-        ("double", [n / 3 for n in range(40)]),
-    ],
+    [*FORTY_OF_EACH_KIND, ("timestamp", [MOMENT + timedelta(microseconds=n * 333) for n in range(40)])],
 )
 def test_files_are_found_by_keys_of_each_kind(spark, lake, monkeypatch, kind, keys):
     monkeypatch.setattr(merging, "FILE_ROWS", 5)
-    keys = list(keys)
 
     def rows(wanted, said):
         return spark.createDataFrame([(key, said) for key in wanted], f"id {kind}, said string")

@@ -1,7 +1,6 @@
 """What Spark reads of a table is what its log says, whatever the table is like and wherever it lies."""
 
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +11,7 @@ from data_platform.lake import merge as merging
 from data_platform.lake.merge import create
 from data_platform.lake.reading import read, wanted_of
 from data_platform.lake.tables import Lake, Note
+from tests.integration.kinds import FORTY_OF_EACH_KIND
 
 
 def rows_of(frame) -> list[tuple]:
@@ -80,20 +80,14 @@ MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("kind", "keys"),
-    [
-        ("string", [f"it's {n:02d}\\" for n in range(40)]),
-        ("bigint", range(-20, 20)),
-        ("decimal(18,2)", [Decimal(n) / 4 for n in range(-20, 20)]),
-        ("date", [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]),
-        ("timestamp", [MOMENT + timedelta(milliseconds=n * 333) for n in range(40)]),
-    ],
+    [*FORTY_OF_EACH_KIND, ("timestamp", [MOMENT + timedelta(milliseconds=n * 333) for n in range(40)])],
 )
 @pytest.mark.parametrize("with_statistics", [True, False], ids=["in the log", "in the files alone"])
 def test_whoever_looks_for_values_opens_the_files_that_may_hold_them(
     spark, tmp_path, monkeypatch, kind, keys, with_statistics
 ):
     monkeypatch.setattr(merging, "FILE_ROWS", 5)
-    table, keys = Lake(str(tmp_path)).silver("things"), list(keys)
+    table = Lake(str(tmp_path)).silver("things")
     rows = spark.createDataFrame([(key, place) for place, key in enumerate(keys)], f"id {kind}, place int")
     told = ("id",) if with_statistics else ("place",)
     create(spark, table, rows, Note({"a": 1}), told, order=("id",), count=len(keys))
