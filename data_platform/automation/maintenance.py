@@ -1,13 +1,14 @@
 """The nightly job that keeps the lake's tables fast and its log short."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 
 from data_platform.declarations import SourceTable
 from data_platform.described import failing_plainly
-from data_platform.lake.maintenance import Tended, tend, tend_with_spark
+from data_platform.lake.maintenance import Tended, sweep, tend, tend_with_spark
 from data_platform.lake.places import lake_of
+from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 from data_platform.sources.catalogue import TABLES
 
@@ -21,8 +22,9 @@ def maintenance_job(
     steps = [
         *(_step(table, settings) for table in TABLES),
         *(_joined_step(name, key, settings) for name, key in joined.items()),
-        *([_lake_step("gold", gold, settings)] if gold else []),
-        _lake_step("quality", ["scores"], settings),
+        # Of gold's tables each file is a stretch of rows that is told by its name.
+        *([_lake_step("gold", gold, sweep, settings)] if gold else []),
+        _lake_step("quality", ["scores"], tend, settings),
     ]
 
     @dg.job(
@@ -74,7 +76,9 @@ def _joined_step(name: str, key: tuple[str, ...], settings: Settings) -> dg.OpDe
     return tend_table
 
 
-def _lake_step(layer: str, names: Sequence[str], settings: Settings) -> dg.OpDefinition:
+def _lake_step(
+    layer: str, names: Sequence[str], care: Callable[[LakeTable], Tended], settings: Settings
+) -> dg.OpDefinition:
     """Of tables that are written without Spark."""
 
     @dg.op(name=f"tend_{layer}", pool=f"lake_{layer}", out=dg.Out(dg.Nothing))
@@ -83,7 +87,7 @@ def _lake_step(layer: str, names: Sequence[str], settings: Settings) -> dg.OpDef
         with failing_plainly(f"the tables of {layer} in the lake were not tended"):
             for name in names:
                 table = lake.at(layer, name)
-                _tell(context, table.name, tend(table))
+                _tell(context, table.name, care(table))
 
     return tend_tables
 

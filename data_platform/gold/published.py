@@ -1,19 +1,23 @@
 """Gold in the lake: each table of gold as a Delta table at `<lake>/gold/<model>`, for Athena, Spark and others.
 
-It is taken from the file that analysts open, so it is a state after a build that went well. A table is written whole,
-in one commit, where its content is another than what was written last, and not at all where it is the same.
+It is taken from the file that analysts open, so it is a state after a build that went well. Of a table the stretches
+of rows are written that hold something else than when it was written last, in one commit; none where its content is
+the same, in whatever order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from deltalake import write_deltalake
+import pyarrow as pa
 
 from data_platform.described import failing_plainly
 from data_platform.gold.library import get_manifest_and_translator_from_dbt_assets
-from data_platform.lake.errors import explained
+from data_platform.lake.files import ROW_GROUP_ROWS
+from data_platform.lake.mirror import Shape, Stretch, bring_up, is_like
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.settings import Settings
@@ -21,8 +25,8 @@ from data_platform.settings import Settings
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Rows that are in memory at once.
-BATCH_ROWS = 50_000
+# DuckDB keeps so many rows together, and reads them without the others.
+STRETCH_ROWS = 122_880
 
 
 @dataclass(frozen=True)
@@ -66,49 +70,56 @@ class Model:
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a table: its rows, the fingerprint of its content, and whether it was written."""
+    """What became of a table: its rows, those of them that were written, and the fingerprint of its content."""
 
     rows: int
-    content: str
-    is_written: bool
+    written: int
+    fingerprint: str
+    is_new: bool
 
 
 def publish(model: Model, gold: "DuckDBPyConnection", lake: Lake) -> Published:
     """Bring the lake's table up to gold's. Killed anywhere, it holds the state before or the state after."""
     table = lake.at("gold", model.name)
-    rows, content = _fingerprint(model, gold)
-    if table.exists and (table.position or {}).get("content") == content:
-        return Published(rows, content, False)
-    # Before the rows are asked for: a connection answers one question at a time.
-    says = table.carrying(_note(model, gold, content), table.batch + 1)
-    with explained(table.uri, "writing"):
-        write_deltalake(
-            table.uri,
-            gold.execute(f"from {model.place}").fetch_record_batch(BATCH_ROWS),
-            mode="overwrite",
-            schema_mode="overwrite",
-            description=model.description[:4000] or None,
-            configuration={"delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in model.stats)},
-            storage_options=dict(table.storage_options) or None,
-            commit_properties=says,
-        )
-    return Published(rows, content, True)
+    stretches, whole = _stretches(model, gold)
+    rows = sum(stretch.rows for stretch in stretches)
+    shape = Shape(_answer(gold, f"from {model.place} limit 0").schema, model.stats, model.description)
+    if is_like(table, shape) and (table.position or {}).get("content") == whole:
+        return Published(rows, 0, whole, is_new=False)
+    note = _note(model, shape, gold, whole)
+    written = bring_up(table, shape, stretches, lambda stretch: _rows_of(stretch, model, gold), note)
+    return Published(rows, written, whole, is_new=True)
 
 
-def _fingerprint(model: Model, gold: "DuckDBPyConnection") -> tuple[int, str]:
-    """The number of rows, and a sum over all values that does not depend on their order."""
+def _stretches(model: Model, gold: "DuckDBPyConnection") -> tuple[list[Stretch], str]:
+    """The stretches that have rows, in their order, and the fingerprint of all of them together.
+
+    A fingerprint is the number of rows and sums over all values that do not depend on the rows' order.
+    """
     found = gold.execute(
-        f"select count(*), coalesce(bit_xor(hash(each)), 0), coalesce(sum(hash(each) >> 8), 0) "
-        f"from (select held as each from {model.place} as held)"
-    ).fetchone()
-    rows, mixed, summed = found or (0, 0, 0)
-    return int(rows), f"{rows}-{mixed:x}-{int(summed):x}"
+        f"select number, count(*), bit_xor(hash(each)), sum(hash(each) >> 8) "
+        f"from (select rowid // {STRETCH_ROWS} as number, held as each from {model.place} as held) "
+        f"group by number order by number"
+    ).fetchall()
+    stretches = [
+        Stretch(number, rows, f"{rows}-{mixed:x}-{int(summed):x}") for number, rows, mixed, summed in found
+    ]
+    mixed = reduce(xor, (each[2] for each in found), 0)
+    return stretches, f"{sum(each[1] for each in found)}-{mixed:x}-{sum(int(each[3]) for each in found):x}"
 
 
-def _note(model: Model, gold: "DuckDBPyConnection", content: str) -> Note:
+def _rows_of(stretch: Stretch, model: Model, gold: "DuckDBPyConnection") -> pa.RecordBatchReader:
+    first = stretch.number * STRETCH_ROWS
+    return _answer(gold, f"from {model.place} where rowid between {first} and {first + STRETCH_ROWS - 1}")
+
+
+def _answer(gold: "DuckDBPyConnection", sql: str) -> pa.RecordBatchReader:
+    return gold.execute(sql).to_arrow_reader(ROW_GROUP_ROWS)
+
+
+def _note(model: Model, shape: Shape, gold: "DuckDBPyConnection", content: str) -> Note:
     """What was written, and the batch of silver that the model had reached, where it keeps one."""
-    described = gold.execute(f"describe {model.place}").fetchall()
-    if "_batch" not in {row[0] for row in described}:
+    if "_batch" not in shape.schema.names:
         return Note({"content": content})
     reached = gold.execute(f"select coalesce(max(_batch), -1) from {model.place}").fetchone()
     return Note({"content": content, "batch": int(reached[0]) if reached else -1})
@@ -172,23 +183,22 @@ def published_assets(
         wanted = [models[key] for key in models if key in context.selected_asset_keys]
         with failing_plainly("gold was not published to the lake"):
             for model, published in _published(wanted, settings):
-                context.log.info(
-                    "%s: %s rows, %s",
-                    model.name,
-                    f"{published.rows:,}",
-                    "written" if published.is_written else "as before",
-                )
+                context.log.info("%s: %s rows, %s", model.name, f"{published.rows:,}", _told(published))
                 yield dg.MaterializeResult(
                     asset_key=model.key,
-                    data_version=dg.DataVersion(published.content),
+                    data_version=dg.DataVersion(published.fingerprint),
                     metadata={
                         "dagster/row_count": published.rows,
                         "dagster/uri": _table_of(model, settings).uri,
-                        "written": published.is_written,
+                        "rows_written": published.written,
                     },
                 )
 
     return [gold_in_the_lake]
+
+
+def _told(published: Published) -> str:
+    return f"{published.written:,} written" if published.is_new else "as before"
 
 
 def _published(models: list[Model], settings: Settings) -> Iterator[tuple[Model, Published]]:

@@ -26,7 +26,7 @@ class Appender:
         self.table = table
         self.delta = table.delta
         self.schema = pa.schema(self.delta.schema().to_arrow())
-        self.folder = Folder(self.delta, table.uri, table.storage_options)
+        self.folder = Folder.of(self.delta, table.uri, table.storage_options)
         self.batch = table.batch + 1
         self.landed_at = datetime.now(UTC)
         self._waiting: list[pa.RecordBatch] = []

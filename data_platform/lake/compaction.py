@@ -137,7 +137,7 @@ def rewrite(table: LakeTable, files: Sequence[Live]) -> None:
 
 def folder_of(table: LakeTable) -> Folder:
     assert table.delta is not None  # noqa: S101 - files of it were listed
-    return Folder(table.delta, table.uri, table.storage_options)
+    return Folder.of(table.delta, table.uri, table.storage_options)
 
 
 def replace(

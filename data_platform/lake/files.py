@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
@@ -22,8 +22,9 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
 
 ROW_GROUP_ROWS = 25_000
+STATISTICS = "delta.dataSkippingStatsColumns"
 # A decimal is a number with all its digits there.
-_STATISTICS = msgspec.json.Encoder(decimal_format="number")
+_AS_STATISTICS = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass
@@ -52,7 +53,7 @@ class DataFile:
 
     @property
     def stats(self) -> str:
-        return _STATISTICS.encode(
+        return _AS_STATISTICS.encode(
             {
                 "numRecords": self.rows,
                 "minValues": {name: _written(value) for name, value in self.low.items()},
@@ -69,20 +70,41 @@ def _written(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def statistics_of(delta: DeltaTable) -> list[str]:
+    """The columns of which the log keeps the least and the greatest value."""
+    wanted = delta.metadata().configuration.get(STATISTICS) or ""
+    return [name.strip("`") for name in wanted.split(",") if name]
+
+
+def statistics_on(columns: Sequence[str]) -> dict[str, str]:
+    """The same, as a table's configuration says it."""
+    return {STATISTICS: ",".join(f"`{name}`" for name in columns)}
+
+
 class Folder:
     """A table's folder, for the files that are written to it and read from it."""
 
-    def __init__(self, delta: DeltaTable, uri: str, storage_options: Mapping[str, str]) -> None:
-        metadata = delta.metadata()
-        self.partitioned_by: tuple[str, ...] = tuple(metadata.partition_columns)
-        whole = pa.schema(delta.schema().to_arrow())
+    def __init__(
+        self,
+        uri: str,
+        storage_options: Mapping[str, str],
+        schema: pa.Schema,
+        statistics: Sequence[str],
+        partitioned_by: Sequence[str] = (),
+    ) -> None:
+        self.partitioned_by = tuple(partitioned_by)
         # What a table is partitioned by stands in the log, and in no file.
-        self.schema = pa.schema([column for column in whole if column.name not in self.partitioned_by])
-        wanted = metadata.configuration.get("delta.dataSkippingStatsColumns") or ""
-        self.statistics = [name.strip("`") for name in wanted.split(",") if name]
+        self.schema = pa.schema([column for column in schema if column.name not in self.partitioned_by])
+        self.statistics = list(statistics)
         self.filesystem: pa_fs.FileSystem = pa_fs.PyFileSystem(
             DeltaStorageHandler(uri, dict(storage_options) or None)
         )
+
+    @classmethod
+    def of(cls, delta: DeltaTable, uri: str, storage_options: Mapping[str, str]) -> Self:
+        """The folder of a table that is there, as its log describes it."""
+        schema = pa.schema(delta.schema().to_arrow())
+        return cls(uri, storage_options, schema, statistics_of(delta), delta.metadata().partition_columns)
 
     def new_file(self, name: str, partition: Mapping[str, str]) -> DataFile:
         folders = "".join(f"{column}={partition[column]}/" for column in self.partitioned_by)

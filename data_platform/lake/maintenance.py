@@ -36,11 +36,10 @@ class Tended:
 
 
 def tend(table: LakeTable, order: Sequence[str] = (), keep_replaced: timedelta = KEEP_REPLACED) -> Tended:
-    """Put a table's files in order, vacuum, checkpoint and shorten the log, where delta-rs writes it.
+    """Put a table's files in order and sweep, where delta-rs writes it.
 
     Each day of a table that is partitioned by days is ordered once, when it is over, so that this costs what came
-    since the last time. Of others the small files are put together. Files that no commit names go with the replaced
-    ones: a killed load leaves them.
+    since the last time. Of others the small files are put together.
     """
     if table.delta is None:
         return Tended(0, 0, 0)
@@ -51,9 +50,19 @@ def tend(table: LakeTable, order: Sequence[str] = (), keep_replaced: timedelta =
                 rewrite(table.fresh(), few)
         elif not is_ordered(files) and files[0].partition[LANDED_ON] < datetime.now(UTC).date().isoformat():
             reorder(table.fresh(), files, order)
-    held = table.fresh()
-    assert held.delta is not None  # noqa: S101 - it was there before
-    with explained(table.uri, "tending"):
+    swept = sweep(table.fresh(), keep_replaced)
+    return Tended(before, swept.files_after, swept.deleted)
+
+
+def sweep(held: LakeTable, keep_replaced: timedelta = KEEP_REPLACED) -> Tended:
+    """Vacuum, checkpoint and shorten the log, leaving the files as they are.
+
+    Files that no commit names go with the replaced ones: a killed load leaves them.
+    """
+    if held.delta is None:
+        return Tended(0, 0, 0)
+    before = len(held.delta.file_uris())
+    with explained(held.uri, "tending"):
         deleted = held.delta.vacuum(
             retention_hours=int(keep_replaced.total_seconds() // 3600),
             dry_run=False,
@@ -61,12 +70,12 @@ def tend(table: LakeTable, order: Sequence[str] = (), keep_replaced: timedelta =
             commit_properties=held.carrying(),
             full=True,
         )
-        held = table.fresh()
+        held = held.fresh()
         held.carry_on()
         assert held.delta is not None  # noqa: S101 - it was there before
         held.delta.create_checkpoint()
         held.delta.cleanup_metadata()
-    return Tended(before, len(table.fresh().delta.file_uris()), len(deleted))  # type: ignore[union-attr]
+    return Tended(before, len(held.fresh().delta.file_uris()), len(deleted))  # type: ignore[union-attr]
 
 
 def _by_partition(table: LakeTable) -> list[list[Live]]:

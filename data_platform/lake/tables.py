@@ -18,6 +18,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import LakeError, PositionMissing, explained
+from data_platform.lake.files import statistics_on
 from data_platform.lake.receipts import Receipt
 
 # The application whose transaction versions are a table's batches.
@@ -233,7 +234,7 @@ class LakeTable:
                     description=description[:4000] or None,
                     partition_by=[by_day] if by_day else None,
                     configuration={
-                        "delta.dataSkippingStatsColumns": ",".join(f"`{name}`" for name in stats),
+                        **statistics_on(stats),
                         **(MANY_COMMITS if by_day else {}),
                     },
                     storage_options=dict(self.storage_options) or None,
