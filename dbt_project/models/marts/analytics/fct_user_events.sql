@@ -18,6 +18,18 @@ sessions as (
         _batch
     from {{ ref('fct_user_sessions') }}
 ),
+{%- if is_incremental() %}
+
+changed_sessions as (
+    select
+        session_key,
+        visitor_id,
+        started_at,
+        ended_at
+    from sessions
+    where _batch > (select coalesce(max(held._session_batch), -1) from {{ this }} as held)
+),
+{%- endif %}
 
 events as (
     select
@@ -27,11 +39,16 @@ events as (
     {% if is_incremental() -%}
     where
         {{ touched_since() }}
-        -- A late event joins two sessions, a missing one parts them: the visitor's other events follow.
-        or coalesce(user_id, anonymous_id) in (
-            select sessions.visitor_id
-            from sessions
-            where sessions._batch > (select coalesce(max(held._session_batch), -1) from {{ this }} as held)
+        -- A late event joins two sessions, a missing one parts them: events that were in one, or are, follow.
+        or event_id in (
+            select held.event_id
+            from {{ this }} as held
+            inner join changed_sessions
+                on held.visitor_id = changed_sessions.visitor_id
+                and (
+                    held.session_key = changed_sessions.session_key
+                    or held.event_time between changed_sessions.started_at and changed_sessions.ended_at
+                )
         )
         or event_id in (
             select held.event_id
