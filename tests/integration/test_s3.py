@@ -17,10 +17,11 @@ from data_platform.lake import append
 from data_platform.lake.append import Appender
 from data_platform.lake.compaction import compact_small, live_files
 from data_platform.lake.errors import CommitLost, LakeError
-from data_platform.lake.maintenance import tend
+from data_platform.lake.maintenance import sweep, tend
+from data_platform.lake.mirror import Shape, Stretch, bring_up
 from data_platform.lake.places import lake_of
 from data_platform.lake.schema import LANDED_ON, connector_schema
-from data_platform.lake.tables import Lake, Note
+from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.settings import Settings
 from data_platform.sources.postgres import PAYMENTS
 from data_platform.sources.salesforce import LEADS
@@ -154,3 +155,43 @@ def test_a_table_by_days_is_compacted_and_ordered(settings, monkeypatch):
     assert held.query(f'select "{PAYMENTS.key[0]}" as id from held')["id"].to_pylist() == [1, 2, 3, 4, 5, 6]
     assert (held.batch, held.position) == (6, {"reached": 6})
     assert sum(f"/payments/{day}/" in key for key in objects(settings)) == 8
+
+
+def test_a_table_that_mirrors_another_is_brought_up_by_the_stretches_that_changed(settings):
+    table = lake_of(settings).at("gold", "people")
+    shape = Shape(SCHEMA, ("Id", "_batch"), "People.")
+
+    def bring(held: LakeTable, *stretches: tuple[str, ...]) -> int:
+        told = [Stretch(number, len(ids), "-".join(ids)) for number, ids in enumerate(stretches)]
+        return bring_up(
+            held,
+            shape,
+            told,
+            lambda stretch: [
+                pa.RecordBatch.from_pydict(
+                    {
+                        "Id": list(stretches[stretch.number]),
+                        "Email": [None] * stretch.rows,
+                        "_batch": [1] * stretch.rows,
+                    },
+                    schema=SCHEMA,
+                )
+            ],
+            Note({"content": str(stretches)}),
+        )
+
+    assert bring(table, ("a", "b"), ("c",)) == 3
+    late = table.fresh()
+    assert late.exists
+    assert bring(table.fresh(), ("a", "b"), ("c", "d")) == 2
+    assert ids_in(table) == ["a", "b", "c", "d"]
+    with pytest.raises(CommitLost):
+        bring(late, ("a", "b"))
+    assert ids_in(table) == ["a", "b", "c", "d"]
+    sweep(table.fresh(), keep_replaced=timedelta(0))
+    assert (
+        len([name for name in objects(settings) if name.endswith(".parquet") and "people/_delta" not in name])
+        == 2
+    )
+    assert bring(table.fresh()) == 0
+    assert ids_in(table) == []
