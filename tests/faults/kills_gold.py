@@ -1,4 +1,4 @@
-"""Gold, killed at every point that matters: in the first build, and in that of a day's changes.
+"""Gold, killed at every point that matters: in the first build, and in that of a day's changes; and gold in the lake.
 
 All chains read one silver, so that what an undisturbed one makes of it is what each has to hold, column for column.
 """
@@ -6,18 +6,21 @@ All chains read one silver, so that what an undisturbed one makes of it is what 
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_platform.lake.tables import Lake
 from data_platform.sources.salesforce import TABLES
 from sandbox.world.company import Sizes
 from tests.faults.chain import Chain, company
 from tests.faults.launcher import Fault, KillAt
 from tests.faults.result import Result
-from tests.faults.truth import Truth, gold_differs, gold_differs_from_truth
+from tests.faults.truth import Truth, gold_differs, gold_differs_from_truth, lake_differs
 
 SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
 TO_SILVER = 'key:"bronze/salesforce/*" or key:"silver/salesforce_*" or key:"silver/opportunity_amounts"'
 GOLD = 'key:"gold/*"'
+IN_THE_LAKE = 'key:"lake/gold/*"'
 RUN_DBT = "data_platform.gold.assets:run_dbt"
 RUN_MODEL = "dbt.task.run:ModelRunner.execute"
+COMMIT = "data_platform.lake.mirror:_commit"
 RUN_SQL = "dbt.adapters.duckdb.connections:DuckDBConnectionManager.add_query"
 
 
@@ -48,8 +51,16 @@ POINTS = (
 )
 
 
+# Each is met by the run after the one before it: what that committed is as it should be, and is not written again.
+LAKE_POINTS = {
+    "in the lake: files written, not committed": KillAt(COMMIT, call=2),
+    "in the lake: committed, not reported": KillAt(COMMIT, call=2, after=True),
+}
+
+
 def run() -> list[Result]:
     results = {point.name: Result(point.name) for point in POINTS}
+    lake_results = {name: Result(name) for name in LAKE_POINTS}
     undisturbed = Result("undisturbed, against the truth")
     with company(SIZES) as (server, folder):
         truths = [Truth(server.world, table) for table in TABLES]
@@ -73,7 +84,13 @@ def run() -> list[Result]:
                 results[point.name].kills += 1
                 chain.must_run(GOLD)
                 results[point.name].difference += gold_differs(warehouse(chain), warehouse(first))
-    return [undisturbed, *results.values()]
+            for name, fault in LAKE_POINTS.items():
+                first.must_be_killed(IN_THE_LAKE, fault)
+                lake_results[name].kills += 1
+            first.must_run(IN_THE_LAKE)
+            for result in lake_results.values():
+                result.difference += lake_differs(Lake(str(lake)), warehouse(first))
+    return [undisturbed, *results.values(), *lake_results.values()]
 
 
 def warehouse(chain: Chain) -> Path:

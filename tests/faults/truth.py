@@ -148,13 +148,28 @@ def gold_differs(warehouse: Path, undisturbed: Path) -> Difference:
     """Every table of gold against the same one of a chain that nobody disturbed."""
     found = Difference()
     for name in tables_of(undisturbed):
-        expected, rows = (
-            Counter(map(_whole, asked(gold, f"select * from {name}"))) for gold in (undisturbed, warehouse)
-        )
-        lost, added = (expected - rows).total(), (rows - expected).total()
-        differing = min(lost, added)
-        found += Difference(lost - differing, added - differing, differing)
+        expected, rows = (asked(gold, f"select * from {name}") for gold in (undisturbed, warehouse))
+        found += _differ(expected, rows)
     return found
+
+
+def lake_differs(lake: Lake, warehouse: Path) -> Difference:
+    """Every table of gold in the lake against the one that analysts see."""
+    found = Difference()
+    for name in tables_of(warehouse):
+        rows = [
+            {column: _in_utc(value) for column, value in row.items()}
+            for row in held(lake, f"gold/{name.split('.')[1]}")
+        ]
+        found += _differ(asked(warehouse, f"select * from {name}"), rows)
+    return found
+
+
+def _differ(expected: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Difference:
+    wanted, there = Counter(map(_whole, expected)), Counter(map(_whole, rows))
+    lost, added = (wanted - there).total(), (there - wanted).total()
+    differing = min(lost, added)
+    return Difference(lost - differing, added - differing, differing)
 
 
 def tables_of(warehouse: Path) -> list[str]:
