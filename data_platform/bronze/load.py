@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -72,6 +73,7 @@ def load(
 
     Killed anywhere, it goes on from the position when run again.
     """
+    _have_memory_given_back()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _Load(table, lake, commit_rows, held).run(connector, days)
@@ -80,6 +82,13 @@ def load(
                 raise
             log.warning("%s is read again from its position: %s", table.silver_name, reason)
     raise AssertionError("unreachable")
+
+
+def _have_memory_given_back() -> None:
+    """Pages are fetched, decoded and written by different threads. Arrow's usual pool keeps for a thread what others
+    free, and grows with what was read; jemalloc, where Arrow has it, does not."""
+    with suppress(NotImplementedError):
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:

@@ -164,6 +164,18 @@ def test_a_first_load_lands_every_row_with_its_position_and_receipt(lake):
     assert loaded.drift[0].says.startswith("Colour (string) is not declared")
 
 
+def test_what_a_load_frees_in_one_thread_is_there_for_the_others(lake):
+    if "jemalloc" not in pa.supported_memory_backends():
+        pytest.skip("Arrow was built without jemalloc here")
+    before = pa.default_memory_pool()
+    try:
+        pa.set_memory_pool(pa.system_memory_pool())
+        landed(Shop(numbered(1, 5)), lake)
+        assert pa.default_memory_pool().backend_name == "jemalloc"
+    finally:
+        pa.set_memory_pool(before)
+
+
 def test_rows_that_landed_before_are_left_out_of_the_overlap(lake):
     shop = Shop(numbered(1, 5))
     landed(shop, lake)
