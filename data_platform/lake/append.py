@@ -1,6 +1,6 @@
 """Appending to a table: rows stream into Parquet files, and one commit makes them visible with their position."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,17 +52,12 @@ class Appender:
         with explained(self.table.uri, "writing to"):
             for file in self._files:
                 file.writer.close()
-        with explained(self.table.uri, "committing to"):
-            self.delta.create_write_transaction(
-                [self.folder.added(file, is_new_data=True) for file in self._files],
-                mode="append",
-                schema=self.delta.schema(),
-                partition_by=list(self.folder.partitioned_by),
-                commit_properties=self.table.carrying(note, self.batch),
-            )
-            # The next commit is checked against what the table holds from here on.
-            self.delta.update_incremental()
-        self._files = []
+        written, self._files = self._files, []
+        try:
+            self._commit(written, note)
+        except BaseException:
+            self.folder.take_back(written, self.table)
+            raise
         committed, self.batch = self.batch, self.batch + 1
         if self.delta.transaction_version(APP_ID) != committed:
             raise CommitLost(
@@ -70,6 +65,18 @@ class Appender:
                 "and running again goes on from the table's position"
             )
         return committed
+
+    def _commit(self, files: Sequence[DataFile], note: Note) -> None:
+        with explained(self.table.uri, "committing to"):
+            self.delta.create_write_transaction(
+                [self.folder.added(file, is_new_data=True) for file in files],
+                mode="append",
+                schema=self.delta.schema(),
+                partition_by=list(self.folder.partitioned_by),
+                commit_properties=self.table.carrying(note, self.batch),
+            )
+            # The next commit is checked against what the table holds from here on.
+            self.delta.update_incremental()
 
     def discard(self) -> None:
         """Forget what was not committed."""

@@ -152,9 +152,14 @@ def replace(
                 for rows in groups:
                     written[-1].write(rows, folder.statistics)
                 written[-1].writer.close()
-        _commit(table, folder, old, written)
     except BaseException:
         folder.discard(written)
+        raise
+    try:
+        with explained(table.uri, "compacting"):
+            _commit(table, folder, old, written)
+    except BaseException:
+        folder.take_back(written, table)
         raise
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +20,11 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
+
+from data_platform.lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from data_platform.lake.tables import LakeTable
 
 ROW_GROUP_ROWS = 25_000
 STATISTICS = "delta.dataSkippingStatsColumns"
@@ -129,8 +134,21 @@ class Folder:
             stats=file.stats,
         )
 
+    def take_back(self, files: Sequence[DataFile], table: "LakeTable") -> None:
+        """Remove files whose commit failed, but for those that the table names all the same.
+
+        A commit stands although the checkpoint after it fails, or its answer is lost, or we are told to stop in that
+        moment.
+        """
+        try:
+            named = table.fresh().files
+        except LakeError:
+            # Not to be known now. Vacuum removes what nothing names.
+            return
+        self.discard([file for file in files if file.path not in named])
+
     def discard(self, files: Sequence[DataFile]) -> None:
-        """Remove files that no commit names; one that can't be removed now is left to vacuum."""
+        """Remove files that were in no commit; one that can't be removed now is left to vacuum."""
         for file in files:
             with suppress(OSError):
                 file.writer.close()

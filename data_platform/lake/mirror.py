@@ -63,9 +63,14 @@ def bring_up(
                 for rows in rows_of(stretch):
                     written[-1].write(pa.Table.from_batches([rows]).cast(folder.schema), folder.statistics)
                 written[-1].writer.close()
-            _commit(table, shape, [folder.added(file, is_new_data=True) for file in written], gone, note)
     except BaseException:
         folder.discard(written)
+        raise
+    try:
+        with explained(table.uri, "committing to"):
+            _commit(table, shape, [folder.added(file, is_new_data=True) for file in written], gone, note)
+    except BaseException:
+        folder.take_back(written, table)
         raise
     return sum(file.rows for file in written)
 

@@ -154,6 +154,13 @@ class LakeTable:
     def rows(self) -> int:
         return self.delta.count() if self.delta else 0
 
+    @property
+    def files(self) -> set[str]:
+        """The paths that its newest version names."""
+        if self.delta is None:
+            return set()
+        return set(pa.table(self.delta.get_add_actions(flatten=True)).column("path").to_pylist())
+
     def at(self, version: int) -> "LakeTable":
         """The table as an earlier version held it."""
         earlier = self.fresh()
