@@ -92,20 +92,21 @@ def publish(model: Model, gold: "DuckDBPyConnection", lake: Lake) -> Published:
 
 
 def _stretches(model: Model, gold: "DuckDBPyConnection") -> tuple[list[Stretch], str]:
-    """The stretches that have rows, in their order, and the fingerprint of all of them together.
-
-    A fingerprint is the number of rows and sums over all values that do not depend on the rows' order.
-    """
+    """The stretches that have rows, in their order, and the fingerprint of all of them together."""
     found = gold.execute(
         f"select number, count(*), bit_xor(hash(each)), sum(hash(each) >> 8) "
         f"from (select rowid // {STRETCH_ROWS} as number, held as each from {model.place} as held) "
         f"group by number order by number"
     ).fetchall()
-    stretches = [
-        Stretch(number, rows, f"{rows}-{mixed:x}-{int(summed):x}") for number, rows, mixed, summed in found
-    ]
-    mixed = reduce(xor, (each[2] for each in found), 0)
-    return stretches, f"{sum(each[1] for each in found)}-{mixed:x}-{sum(int(each[3]) for each in found):x}"
+    parts = {number: (rows, mixed, int(summed)) for number, rows, mixed, summed in found}
+    stretches = [Stretch(number, part[0], _fingerprint(part)) for number, part in parts.items()]
+    return stretches, _fingerprint(*parts.values())
+
+
+def _fingerprint(*parts: tuple[int, int, int]) -> str:
+    """The number of rows, and sums over all values that do not depend on the rows' order."""
+    rows, mixed, summed = ([part[place] for part in parts] for place in range(3))
+    return f"{sum(rows)}-{reduce(xor, mixed, 0):x}-{sum(summed):x}"
 
 
 def _rows_of(stretch: Stretch, model: Model, gold: "DuckDBPyConnection") -> pa.RecordBatchReader:

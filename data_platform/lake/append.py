@@ -1,6 +1,6 @@
 """Appending to a table: rows stream into Parquet files, and one commit makes them visible with their position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,23 +53,9 @@ class Appender:
             for file in self._files:
                 file.writer.close()
         written, self._files = self._files, []
-        try:
-            self._commit(written, note)
-        except BaseException:
-            self.folder.take_back(written, self.table)
-            raise
-        committed, self.batch = self.batch, self.batch + 1
-        if self.delta.transaction_version(APP_ID) != committed:
-            raise CommitLost(
-                f"another run wrote to {self.table.uri} right after this one's batch {committed}; that batch stands, "
-                "and running again goes on from the table's position"
-            )
-        return committed
-
-    def _commit(self, files: Sequence[DataFile], note: Note) -> None:
-        with explained(self.table.uri, "committing to"):
+        with self.folder.unless_named(written, self.table), explained(self.table.uri, "committing to"):
             self.delta.create_write_transaction(
-                [self.folder.added(file, is_new_data=True) for file in files],
+                [self.folder.added(file, is_new_data=True) for file in written],
                 mode="append",
                 schema=self.delta.schema(),
                 partition_by=list(self.folder.partitioned_by),
@@ -77,6 +63,13 @@ class Appender:
             )
             # The next commit is checked against what the table holds from here on.
             self.delta.update_incremental()
+        committed, self.batch = self.batch, self.batch + 1
+        if self.delta.transaction_version(APP_ID) != committed:
+            raise CommitLost(
+                f"another run wrote to {self.table.uri} right after this one's batch {committed}; that batch stands, "
+                "and running again goes on from the table's position"
+            )
+        return committed
 
     def discard(self) -> None:
         """Forget what was not committed."""

@@ -145,22 +145,10 @@ def replace(
 ) -> None:
     """Files of these rows, each in groups, in place of the old ones."""
     written: list[DataFile] = []
-    try:
-        with explained(table.uri, "compacting"):
-            for groups in new:
-                written.append(folder.new_file(name, old[0].partition))
-                for rows in groups:
-                    written[-1].write(rows, folder.statistics)
-                written[-1].writer.close()
-    except BaseException:
-        folder.discard(written)
-        raise
-    try:
-        with explained(table.uri, "compacting"):
-            _commit(table, folder, old, written)
-    except BaseException:
-        folder.take_back(written, table)
-        raise
+    with folder.unless_named(written, table), explained(table.uri, "compacting"):
+        for groups in new:
+            folder.write(written, name, old[0].partition, groups)
+        _commit(table, folder, old, written)
 
 
 def rows_of(
@@ -198,7 +186,7 @@ def _commit(table: LakeTable, folder: Folder, old: Sequence[Live], new: Sequence
     added = [folder.added(file, is_new_data=False) for file in new]
     held = table
     for _ in range(COMMIT_ATTEMPTS):
-        if gone := {file.path for file in old} - {file.path for file in live_files(held)}:
+        if gone := {file.path for file in old} - held.files:
             raise CommitLost(
                 f"another run replaced {len(gone)} files of {table.uri} while this one put them together; its files "
                 "stand, and nothing of this run was committed"

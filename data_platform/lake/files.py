@@ -6,8 +6,8 @@ when the last of them has passed; memory holds one row group at a time.
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -134,18 +134,30 @@ class Folder:
             stats=file.stats,
         )
 
-    def take_back(self, files: Sequence[DataFile], table: "LakeTable") -> None:
-        """Remove files whose commit failed, but for those that the table names all the same.
+    def write(
+        self, files: list[DataFile], name: str, partition: Mapping[str, str], groups: Iterable[pa.Table]
+    ) -> None:
+        """One more file, of these groups of rows."""
+        files.append(self.new_file(name, partition))
+        for rows in groups:
+            files[-1].write(rows, self.statistics)
+        files[-1].writer.close()
+
+    @contextmanager
+    def unless_named(self, files: Sequence[DataFile], table: "LakeTable") -> Iterator[None]:
+        """What goes wrong inside removes the files that were written, but for those that the table names all the same.
 
         A commit stands although the checkpoint after it fails, or its answer is lost, or we are told to stop in that
         moment.
         """
         try:
-            named = table.fresh().files
-        except LakeError:
-            # Not to be known now. Vacuum removes what nothing names.
-            return
-        self.discard([file for file in files if file.path not in named])
+            yield
+        except BaseException:
+            # Where that is not to be known now, vacuum removes what nothing names.
+            with suppress(LakeError):
+                named = table.fresh().files
+                self.discard([file for file in files if file.path not in named])
+            raise
 
     def discard(self, files: Sequence[DataFile]) -> None:
         """Remove files that were in no commit; one that can't be removed now is left to vacuum."""

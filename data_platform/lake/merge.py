@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from data_platform.lake.errors import CommitLost, LakeError, explained
+from data_platform.lake.files import STATISTICS
 from data_platform.lake.ranges import where_keys_lie
 from data_platform.lake.spark import commit_says
 from data_platform.lake.tables import APP_ID, LakeTable, Note
@@ -85,7 +86,7 @@ def create(
         (rows if partitions else _in_order(rows, order, count))
         .write.format("delta")
         .mode("append")
-        .option("delta.dataSkippingStatsColumns", ",".join(stats))
+        .option(STATISTICS, ",".join(stats))
     )
     with commit_says(spark, APP_ID, 1, replace(note, batch=1).to_json()), _explained(table):
         writer.partitionBy(*partitions).save(table.uri)

@@ -51,27 +51,19 @@ def bring_up(
 
     Of a table whose shape is another, all is written anew.
     """
-    held = live_files(table)
-    kept, missing = _compared(held, stretches) if is_like(table, shape) else ([], stretches)
-    gone = [file for file in held if file.path not in kept]
+    held, like = live_files(table), is_like(table, shape)
+    kept, missing = _compared(held, stretches) if like else ([], stretches)
     folder = _folder_for(table, shape)
     written: list[DataFile] = []
-    try:
+    with folder.unless_named(written, table):
         with explained(table.uri, "writing"):
             for stretch in missing:
-                written.append(folder.new_file(stretch.fingerprint, {}))
-                for rows in rows_of(stretch):
-                    written[-1].write(pa.Table.from_batches([rows]).cast(folder.schema), folder.statistics)
-                written[-1].writer.close()
-    except BaseException:
-        folder.discard(written)
-        raise
-    try:
+                groups = (pa.Table.from_batches([rows]).cast(folder.schema) for rows in rows_of(stretch))
+                folder.write(written, stretch.fingerprint, {}, groups)
         with explained(table.uri, "committing to"):
-            _commit(table, shape, [folder.added(file, is_new_data=True) for file in written], gone, note)
-    except BaseException:
-        folder.take_back(written, table)
-        raise
+            added = [folder.added(file, is_new_data=True) for file in written]
+            gone = [file for file in held if file.path not in kept] if like else None
+            _commit(table, shape, added, gone, note)
     return sum(file.rows for file in written)
 
 
@@ -111,9 +103,9 @@ def _as_held(schema: pa.Schema) -> pa.Schema:
 
 
 def _commit(
-    table: LakeTable, shape: Shape, added: Sequence[AddAction], gone: Sequence[Live], note: Note
+    table: LakeTable, shape: Shape, added: Sequence[AddAction], gone: Sequence[Live] | None, note: Note
 ) -> None:
-    """On top of the version that was read, or not at all."""
+    """On top of the version that was read, or not at all; in place of some files, else of the table as it was."""
     if table.delta is None:
         create_table_with_add_actions(
             table.uri,
@@ -126,7 +118,7 @@ def _commit(
         )
         return
     says = table.carrying(note, table.batch + 1, retries=0)
-    if is_like(table, shape):
+    if gone is not None:
         now = int(time.time() * 1000)
         removed = [RemoveAction(file.path, True, now, file.size, {}) for file in gone]
         table.delta.create_write_transaction(
