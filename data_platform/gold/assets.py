@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -13,17 +12,14 @@ from dagster import (
     AutomationCondition,
     Backoff,
     Failure,
-    InitResourceContext,
     Output,
     RetryPolicy,
-    resource,
-    with_resources,
 )
 
 from data_platform.gold import readers
 from data_platform.gold.absent import absent_sources, without
 from data_platform.gold.counted import row_counts
-from data_platform.gold.dbt import artifacts_in, begin_import, prepared_in, run_dbt, seed_parse
+from data_platform.gold.dbt import artifacts_in, prepared_in, run_dbt, seed_parse
 from data_platform.gold.library import (
     DagsterDbtTranslator,
     DbtCoreCliEventMessage,
@@ -89,19 +85,11 @@ def gold_assets(
         # One process at a time writes to a DuckDB file, and one build at a time to any warehouse.
         pool=settings.warehouse,
         retry_policy=RETRIES,
-        required_resource_keys={"dbt"},
     )
     def gold(context: AssetExecutionContext) -> Iterator[Output[None] | AssetCheckResult]:
-        context.resources.dbt.join()
         yield from build(context, settings)
 
-    (with_dbt,) = with_resources([gold], {"dbt": dbt_on_its_way})
-    return with_dbt
-
-
-@resource(description="dbt, which a run that builds gold begins to import with its first step.")
-def dbt_on_its_way(_: InitResourceContext) -> Thread:
-    return begin_import()
+    return gold
 
 
 def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:

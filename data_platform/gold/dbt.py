@@ -1,7 +1,7 @@
 """dbt, run inside this process with what the platform's settings say.
 
 dagster-dbt starts `dbt --version` and then dbt in processes of their own, each importing dbt anew, and that
-takes longer than most builds. Here dbt is imported once, by the process that builds, beside the steps before.
+takes longer than most builds. Here dbt is imported once, by the process that builds.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from data_platform.gold.profile import variables
@@ -23,19 +22,6 @@ if TYPE_CHECKING:
 EXTENSIONS = CHECKOUT / ".tools" / "duckdb"
 
 _PARSED = "partial_parse.msgpack"
-
-
-def begin_import() -> Thread:
-    """dbt, imported in a thread: that takes seconds, in which a run's other steps mostly wait for Spark or a source."""
-    importing = Thread(target=_import, name="import-dbt", daemon=True)
-    importing.start()
-    return importing
-
-
-def _import() -> None:
-    # What goes wrong is said by the import that the build does itself.
-    with contextlib.suppress(Exception):
-        import dbt.cli.main  # noqa: F401
 
 
 def run_dbt(
