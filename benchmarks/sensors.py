@@ -1,6 +1,8 @@
 """How soon a change is in silver while Dagster's daemon runs: DynamoDB's stream, its sensor, and the run it asks for.
 
-A run is a process and starts its own Spark session; both are in the figures. Ticks are timed as the daemon notes them.
+A run is a process and starts its own Spark session; both are in the figures. The company's Kafka topics are followed
+by the same daemon, all of them in each tick of their sensor. Ticks are timed as the daemon notes them: those that find
+nothing to do, and those that ask for a run.
 """
 
 import os
@@ -20,12 +22,18 @@ import dagster as dg
 from benchmarks.result import Result
 from benchmarks.turns import CHECKOUT, OWN_SETTINGS, empty_folder
 from data_platform.automation.dynamodb import DYNAMODB_SENSOR
+from data_platform.automation.kafka import KAFKA_SENSOR
+from data_platform.connectors.kafka.position import Reached
 from data_platform.lake.tables import Lake
 from data_platform.silver.user_campaign_progress import USER_CAMPAIGN_PROGRESS
+from data_platform.sources.kafka import TABLES as TOPICS
 from sandbox.dynamodb.server import DynamoDBServer
 from sandbox.dynamodb.tables import CampaignTables
+from sandbox.kafka.server import KafkaServer
+from sandbox.kafka.topics import Topics
 from sandbox.world.campaigns import Campaigns
 from sandbox.world.company import Sizes, World
+from sandbox.world.events import Streams
 
 ROUNDS = 3
 LIMIT = 60.0
@@ -35,13 +43,17 @@ TABLE = "user_Campaign"
 
 def measure() -> Result:
     world = World(sizes=Sizes(accounts=100, contacts=1_000, leads=20, opportunities=20))
-    with DynamoDBServer() as server, empty_folder() as home:
+    with DynamoDBServer() as server, KafkaServer() as broker, empty_folder() as home:
         tables = CampaignTables(server, Campaigns(world))
         tables.fill()
-        with daemon(home, server.settings()):
+        topics = Topics(broker, Streams(world))
+        topics.publish_until(0)
+        sent = sum(topics.ends().values())
+        with daemon(home, server.settings() | broker.settings()):
             first = seconds_until(lambda: progress(home), "the first load of all")
+            first_of_topics = seconds_until(lambda: landed(home) == sent, "what the topics hold to be landed")
             delays = [changed(tables, home, number) for number in range(1, ROUNDS + 1)]
-            ticks = tick_seconds(home)
+            ticks = {name: tick_seconds(home, name) for name in (KAFKA_SENSOR, DYNAMODB_SENSOR)}
     return Result(
         name="sensors",
         unit="s",
@@ -52,8 +64,12 @@ def measure() -> Result:
             "seconds_from_change_to_silver": delays,
             "slowest": max(delays),
             "seconds_of_the_first_load": first,
+            "seconds_of_the_topics_first_load_after_it": first_of_topics,
+            "topics": len(TOPICS),
+            "messages": sent,
             "tick_seconds": {
-                DYNAMODB_SENSOR: {"median": median(ticks), "slowest": max(ticks), "ticks": len(ticks)}
+                name: {"median": median(each), "slowest": max(each), "ticks": len(each)}
+                for name, each in ticks.items()
             },
         },
     )
@@ -87,6 +103,13 @@ def progress(home: Path, mark: Decimal | None = None) -> list[dict[str, Any]]:
     return table.query(f"select user_id, progress from held where not is_deleted and {marked}").to_pylist()
 
 
+def landed(home: Path) -> int:
+    """How many messages of all topics bronze has read, as its commits say."""
+    held = [Lake(str(home / "lake")).bronze(table) for table in TOPICS]
+    reached = [Reached.of(each.position) for each in held if each.exists and each.position]
+    return sum(sum(each.offsets.values()) for each in reached)
+
+
 def changed(tables: CampaignTables, home: Path, number: int) -> float:
     """Seconds from a change of one user's progress to where silver shows it, for all of the user's tasks."""
     held = tables.campaigns.rows[TABLE]
@@ -111,11 +134,9 @@ def seconds_until(is_there: Any, what: str) -> float:
     return time.monotonic() - begun
 
 
-def tick_seconds(home: Path) -> list[float]:
+def tick_seconds(home: Path, sensor: str) -> list[float]:
     """Of the sensor's ticks that have ended."""
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        (state,) = [
-            state for state in instance.all_instigator_state() if state.instigator_name == DYNAMODB_SENSOR
-        ]
+        (state,) = [state for state in instance.all_instigator_state() if state.instigator_name == sensor]
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id)
     return [tick.end_timestamp - tick.timestamp for tick in ticks if tick.end_timestamp]

@@ -21,16 +21,16 @@ class Certificate:
     server: Path
 
 
-def certificate_in(folder: Path) -> Certificate:
-    """The folder's certificate, made when it has none."""
+def certificate_in(folder: Path, lifetime: timedelta = LIFETIME) -> Certificate:
+    """The folder's certificate, made when it has none; with a lifetime that is over, one that has expired."""
     certificate = Certificate(folder / "sandbox-ca.pem", folder / "server.pem")
     if not (certificate.authority.exists() and certificate.server.exists()):
         folder.mkdir(parents=True, exist_ok=True)
-        _make(certificate)
+        _make(certificate, lifetime)
     return certificate
 
 
-def _make(certificate: Certificate) -> None:
+def _make(certificate: Certificate, lifetime: timedelta) -> None:
     authority_key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
@@ -38,6 +38,7 @@ def _make(certificate: Certificate) -> None:
     authority_name, server_name = _named("Sandbox authority"), _named("localhost")
     authority = (
         _begun(authority_name, authority_name, authority_key.public_key())
+        .not_valid_after(datetime.now(UTC) + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
@@ -47,6 +48,7 @@ def _make(certificate: Certificate) -> None:
     server = (
         _begun(server_name, authority_name, server_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .not_valid_after(datetime.now(UTC) + lifetime)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
@@ -68,15 +70,13 @@ def _named(name: str) -> x509.Name:
 
 
 def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
     )
 
 

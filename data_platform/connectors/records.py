@@ -4,9 +4,11 @@ A value that does not fit its declared type is kept as JSON in the row's `_rescu
 that is not declared; the row itself always lands. Only a number declared as a float passes through one.
 """
 
+from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from functools import partial
 from typing import Any, Final
@@ -19,6 +21,7 @@ import pandas  # noqa: F401
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_platform.connectors.nested import Loss, Misfit, Written, as_declared, is_nested
 from data_platform.declarations import Column, DataType, SourceTable
 from data_platform.lake.schema import arrow_type, connector_schema
 
@@ -38,7 +41,6 @@ _WRITTEN: Final[dict[str, Any]] = {
     "binary": bytes | None,
     "json": msgspec.Raw,
     "list": list[Any] | None,
-    "struct": dict[str, Any] | None,
 }
 _MISFIT: Final = object()
 
@@ -96,6 +98,8 @@ def _of_each(value: Any, number: int) -> pa.Array:
 
 def fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa.Array:
     """The values that fit; null for the others, which go to their row's rescue."""
+    if is_nested(column.type):
+        return _nested_fitting(raws, column, rescues)
     decoder = msgspec.json.Decoder(written(column.type))
     values = [_value(raw, decoder, column.type.kind) for raw in raws]
     misfits = [place for place, value in enumerate(values) if value is _MISFIT]
@@ -104,6 +108,20 @@ def fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa
         values[place] = missing
     array, others = fitted(values, partial(held, declared=column.type), missing)
     for place in (*misfits, *others):
+        rescues[place][column.name] = ANY.decode(raws[place])
+    return array
+
+
+def _nested_fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa.Array:
+    """What fits of each value; one that does not fit whole is rescued whole beside it."""
+    values = []
+    for place, raw in enumerate(raws):
+        value, loss = ANY.decode(raw), Loss()
+        values.append(as_declared(value, column.type, _IN_JSON, loss))
+        if loss.happened:
+            rescues[place][column.name] = value
+    array, misfits = fitted(values, partial(pa.array, type=arrow_type(column.type)))
+    for place in misfits:
         rescues[place][column.name] = ANY.decode(raws[place])
     return array
 
@@ -145,6 +163,11 @@ def held(values: Sequence[Any], declared: DataType) -> pa.Array:
         return _texts(values)
     if declared.kind in ("date", "timestamp"):
         return pc.cast(pa.array(values, pa.string()), arrow_type(declared))
+    if is_nested(declared):
+        loss = Loss()
+        values = [as_declared(ANY.decode(raw), declared, _IN_JSON, loss) for raw in values]
+        if loss.happened:
+            raise pa.ArrowInvalid("something within a value does not fit")
     return pa.array(values, arrow_type(declared))
 
 
@@ -178,10 +201,57 @@ def rescued_json(rescues: Sequence[Rescue]) -> pa.Array:
 
 
 def written(declared: DataType) -> Any:
+    if is_nested(declared):
+        return msgspec.Raw
     if declared.of and declared.of.kind == "decimal":
         return list[Decimal | None] | None
     return _WRITTEN.get(declared.kind, str | None)
 
 
 def absent(declared: DataType) -> Any:
-    return NULL if declared.kind == "json" else None
+    return NULL if written(declared) is msgspec.Raw else None
+
+
+def _of_kind(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise Misfit
+    return value
+
+
+def _number(value: Any) -> Any:
+    # True is a number to Python.
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Misfit
+    return value
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _plain(value: Any, declared: DataType) -> Any:
+    match declared.kind:
+        case "json":
+            return ENCODER.encode(value).decode()
+        case "boolean":
+            return _of_kind(bool, value)
+        case "bigint":
+            return _of_kind(int, _number(value))
+        case "double":
+            return float(_number(value))
+        case "decimal":
+            return Decimal(_number(value))
+        case "date":
+            return date.fromisoformat(_of_kind(str, value))
+        case "timestamp":
+            return _moment(_of_kind(str, value))
+        case "binary":
+            return b64decode(_of_kind(str, value), validate=True)
+        case _:
+            return _of_kind(str, value)
+
+
+_IN_JSON: Final = Written(
+    lambda value: value is None, partial(_of_kind, list), partial(_of_kind, dict), _plain
+)

@@ -4,9 +4,11 @@ import http.client
 import json
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from urllib.parse import quote
 
 from sandbox.children import free_port
 from sandbox.java import JavaServer, jars
@@ -54,11 +56,12 @@ class SchemaRegistry:
         """Nobody answers on its port, until `start`."""
         self._server.stop(how)
 
-    def register(self, subject: str, schema: dict[str, Any]) -> int:
-        """The schema's id, which is the same however often it is registered."""
-        answer: dict[str, Any] = self._ask(
-            "POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema)}
-        )
+    def register(
+        self, subject: str, schema: dict[str, Any] | str, references: Sequence[dict[str, Any]] = ()
+    ) -> int:
+        """The schema's id, which is the same however often it is registered; `references` as the protocol has them."""
+        said = {"schema": json.dumps(schema)} | ({"references": list(references)} if references else {})
+        answer: dict[str, Any] = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", said)
         return int(answer["id"])
 
     def subjects(self) -> list[str]:

@@ -34,6 +34,7 @@ from tests.faults.loads import LoadOrder, Loads
 from tests.faults.result import Result
 from tests.faults.two_loads import COMMIT as MEETING
 from tests.faults.two_loads import together
+from tests.presenting import presenting
 
 MESSAGES = 90
 BURST = 500_000
@@ -228,6 +229,14 @@ def unknown_certificate(topic: KafkaTopic, here: Here) -> None:
         here.fails(SourceError, "KAFKA_CA_LOCATION", kafka_ca_location=certificate_in(Path(folder)).authority)
 
 
+def expired_certificate(topic: KafkaTopic, here: Here) -> None:
+    with TemporaryDirectory() as folder:
+        expired = certificate_in(Path(folder), timedelta(hours=-1))
+        with presenting(expired) as address:
+            asked = {"kafka_bootstrap_servers": address, "kafka_ca_location": expired.authority}
+            here.fails(SourceError, "its certificate has expired", **asked)
+
+
 def others_in_our_group(topic: KafkaTopic, here: Here) -> None:
     """Others subscribe by the name of our group, and it is rebalanced in the middle of a load."""
     group = {"group.id": f"data-platform.{topic.topic}", "auto.offset.reset": "earliest"}
@@ -290,6 +299,7 @@ TROUBLES = (
     Trouble("the registry down", registry_down),
     Trouble("a wrong password", wrong_password),
     Trouble("a certificate that nobody vouches for", unknown_certificate),
+    Trouble("a certificate that has expired", expired_certificate),
     Trouble("others join the group", others_in_our_group),
     Trouble("a message of 5 MB", large_message),
     Trouble("retention ran past the position", retention_ran_past),

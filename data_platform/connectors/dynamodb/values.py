@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from data_platform.connectors.dynamodb.session import Item
+from data_platform.connectors.nested import Loss, Misfit, Written, as_declared
 from data_platform.connectors.records import ENCODER, Rescues, Rows, exact_number, fitted, rescued_of
 from data_platform.declarations import Column, DataType
 from data_platform.lake.schema import arrow_type
@@ -26,17 +27,6 @@ Attribute = Mapping[str, Any]
 # Seconds since 1970 have fewer digits than this for the next 3,000 years; milliseconds have more.
 _MILLISECONDS: Final = 10**11
 _LARGEST: Final = 2**63
-
-
-class _Misfit(Exception):
-    """A value that its declared type does not hold."""
-
-
-class _Loss:
-    """Whether something within a value was left out of its column."""
-
-    def __init__(self) -> None:
-        self.happened = False
 
 
 def rows_of(items: Sequence[Item], columns: Sequence[Column]) -> Rows:
@@ -75,8 +65,8 @@ def plain(attribute: Attribute) -> Any:
 def _column(column: Column, items: Sequence[Item], rescues: Rescues) -> pa.Array:
     values: list[Any] = []
     for place, item in enumerate(items):
-        attribute, loss = item.get(column.name), _Loss()
-        values.append(_value(attribute, column.type, loss))
+        attribute, loss = item.get(column.name), Loss()
+        values.append(as_declared(attribute, column.type, _WRITTEN, loss))
         if loss.happened and attribute is not None:
             rescues[place][column.name] = plain(attribute)
     array, misfits = fitted(values, partial(pa.array, type=arrow_type(column.type)))
@@ -85,44 +75,41 @@ def _column(column: Column, items: Sequence[Item], rescues: Rescues) -> pa.Array
     return array
 
 
-def _value(attribute: Attribute | None, declared: DataType, loss: _Loss) -> Any:
-    if attribute is None or "NULL" in attribute:
-        return None
+def _is_missing(attribute: Attribute | None) -> bool:
+    return attribute is None or "NULL" in attribute
+
+
+def _listed(attribute: Attribute) -> Sequence[Attribute]:
     ((kind, value),) = attribute.items()
-    try:
-        if declared.of is not None:
-            return [_value(inner, declared.of, loss) for inner in _listed(kind, value)]
-        if declared.kind == "struct":
-            return _struct(kind, value, declared, loss)
-        if declared.kind == "json":
-            return ENCODER.encode(plain(attribute)).decode()
-        return _SCALARS[declared.kind](kind, value)
-    except (_Misfit, ValueError, ArithmeticError, OverflowError):
-        loss.happened = True
-        return None
-
-
-def _listed(kind: str, value: Any) -> list[Attribute]:
     if kind == "L":
         return list(value)
     if kind in ("SS", "NS", "BS"):
         return [{kind[0]: inner} for inner in sorted(value, key=Decimal if kind == "NS" else None)]
-    raise _Misfit
+    raise Misfit
 
 
-def _struct(kind: str, value: Any, declared: DataType, loss: _Loss) -> dict[str, Any]:
+def _fields(attribute: Attribute) -> Mapping[str, Attribute]:
+    ((kind, value),) = attribute.items()
     if kind != "M":
-        raise _Misfit
-    fields = {field.name: field.type for field in declared.fields}
-    if value.keys() - fields.keys():
-        loss.happened = True
-    return {name: _value(value.get(name), of, loss) for name, of in fields.items()}
+        raise Misfit
+    fields: Mapping[str, Attribute] = value
+    return fields
+
+
+def _plain(attribute: Attribute, declared: DataType) -> Any:
+    ((kind, value),) = attribute.items()
+    if declared.kind == "json":
+        return ENCODER.encode(plain(attribute)).decode()
+    return _SCALARS[declared.kind](kind, value)
+
+
+_WRITTEN: Final = Written(_is_missing, _listed, _fields, _plain)
 
 
 def _as(wanted: str, read: Callable[[Any], Any]) -> Callable[[str, Any], Any]:
     def value_of(kind: str, value: Any) -> Any:
         if kind != wanted:
-            raise _Misfit
+            raise Misfit
         return read(value)
 
     return value_of
@@ -131,7 +118,7 @@ def _as(wanted: str, read: Callable[[Any], Any]) -> Callable[[str, Any], Any]:
 def _whole(text: str) -> int:
     number = Decimal(text)
     if number != number.to_integral_value() or not -_LARGEST <= number < _LARGEST:
-        raise _Misfit
+        raise Misfit
     return int(number)
 
 
@@ -141,7 +128,7 @@ def _moment(kind: str, value: str) -> datetime:
         number = Decimal(value)
         return datetime.fromtimestamp(float(number / 1_000 if abs(number) >= _MILLISECONDS else number), UTC)
     if kind != "S":
-        raise _Misfit
+        raise Misfit
     moment = datetime.fromisoformat(value)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -84,13 +84,8 @@ class AvroValues:
         ignored: Sequence[str],
         referred: Callable[[str, int], Mapping[str, Any] | None],
     ) -> None:
-        try:
-            named: dict[str, Any] = {}
-            _parse_references(schema, named, referred)
-            written = json.loads(schema["schema"])
-            self._schema = fastavro.parse_schema(_without_moments(written), named)
-        except (ValueError, SchemaParseException, UnknownType) as error:
-            raise UnknownSchema(f"{type(error).__name__}") from None
+        self._schema = parsed(schema, referred, _without_moments)
+        written = json.loads(schema["schema"])
         if not isinstance(written, dict) or written.get("type") != "record":
             raise UnknownSchema("it is no record")
         fields = [_field(field) for field in written["fields"]]
@@ -250,14 +245,34 @@ def _number_of(written: Any) -> Any:
     return written
 
 
+def parsed(
+    schema: Mapping[str, Any],
+    referred: Callable[[str, int], Mapping[str, Any] | None],
+    shaped: Callable[[Any], Any] = lambda written: written,
+) -> Any:
+    """The schema as its reader wants it, with the types of those that it refers to."""
+    try:
+        named: dict[str, Any] = {}
+        _parse_references(schema, named, set(), referred)
+        return fastavro.parse_schema(shaped(json.loads(schema["schema"])), named)
+    except (ValueError, SchemaParseException, UnknownType) as error:
+        raise UnknownSchema(f"{type(error).__name__}") from None
+
+
 def _parse_references(
     schema: Mapping[str, Any],
     named: dict[str, Any],
+    seen: set[tuple[str, int]],
     referred: Callable[[str, int], Mapping[str, Any] | None],
 ) -> None:
-    for reference in schema.get("references", ()):
-        found = referred(reference["subject"], reference["version"])
+    for reference in schema.get("references") or ():
+        place = (reference["subject"], reference["version"])
+        # Two that are referred to may refer to the same one.
+        if place in seen:
+            continue
+        seen.add(place)
+        found = referred(*place)
         if found is None:
-            raise UnknownSchema(f"it refers to {reference['subject']}, which the registry does not know")
-        _parse_references(found, named, referred)
+            raise UnknownSchema(f"it refers to {place[0]}, which the registry does not know")
+        _parse_references(found, named, seen, referred)
         fastavro.parse_schema(json.loads(found["schema"]), named)

@@ -20,10 +20,11 @@ from confluent_kafka import Consumer
 from data_platform.connectors.ahead import read_ahead, worked_ahead
 from data_platform.connectors.base import Batch, Landed, Offer, Part, Rejected
 from data_platform.connectors.kafka.cluster import Cluster, Topic
+from data_platform.connectors.kafka.keys import text_of
 from data_platform.connectors.kafka.position import Gap, Reached, orders
 from data_platform.connectors.kafka.reading import Headers, Page, Reading
 from data_platform.connectors.kafka.registry import Registry
-from data_platform.connectors.kafka.values import Values, origins, text_of, texts_of
+from data_platform.connectors.kafka.values import Values, origins
 from data_platform.connectors.records import ENCODER, Rows, bronze_rows
 from data_platform.connectors.shape import SeenShape
 from data_platform.declarations import SourceTable
@@ -128,7 +129,7 @@ class _Messages:
 
     def _said_beside(self, page: Page, at: np.ndarray) -> dict[str, pa.Array]:
         sent = pa.array(page.sent[at] * 1000, mask=page.sent[at] < 0).cast(TIMESTAMP_TYPE)
-        keys, headers = texts_of(page.keys), pa.array(map(_headers, page.headers), pa.string())
+        keys, headers = self._values.keys.texts(page.keys), pa.array(map(_headers, page.headers), pa.string())
         taken = pa.array(at)
         return {
             "_sent_at": sent,

@@ -3,15 +3,20 @@ poison because of it."""
 
 import threading
 import time
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from data_platform.connectors.base import CredentialsRefused, SourceError
 from data_platform.connectors.http import PatientSession
 from data_platform.settings import Settings
 
+# What names a schema begins with a zero byte and the schema's id in four (Confluent's framing).
+FRAMED: Final = b"\x00"
+FRAME: Final = 5
 # What was not known may be by now; a schema that is known never changes.
 UNKNOWN_FOR = 60.0
-SCHEMA_NOT_FOUND = 40403
+# No such subject, version, schema.
+NOT_FOUND: Final = (40401, 40402, 40403)
 NAME = "the schema registry"
 
 
@@ -33,6 +38,10 @@ class Registry:
             password = settings.schema_registry_password.get_secret_value()
             self._session.auth = (settings.schema_registry_username, password)
 
+    @property
+    def has_address(self) -> bool:
+        return bool(self._settings.schema_registry_url)
+
     def schema(self, number: int) -> dict[str, Any] | None:
         """`schema` (its text), `schemaType` and `references`; None where the registry knows no such id."""
         with self._asking:
@@ -50,7 +59,7 @@ class Registry:
     def version(self, subject: str, version: int) -> dict[str, Any] | None:
         """A schema that another one refers to."""
         with self._asking:
-            return self._ask(f"subjects/{subject}/versions/{version}")
+            return self._ask(f"subjects/{quote(subject, safe='')}/versions/{version}")
 
     def _ask(self, path: str) -> dict[str, Any] | None:
         base = self._settings.schema_registry_url
@@ -66,7 +75,7 @@ class Registry:
             )
         told = _told(answer)
         # Any web server says 404; only the registry says that it has no such schema.
-        if answer.status_code == 404 and told.get("error_code") == SCHEMA_NOT_FOUND:
+        if answer.status_code == 404 and told.get("error_code") in NOT_FOUND:
             return None
         if answer.status_code != 200 or "schema" not in told:
             raise SourceError(

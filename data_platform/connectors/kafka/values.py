@@ -6,7 +6,7 @@ a schema; any other is JSON. What can be decoded in no way is refused with its r
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,14 +16,12 @@ import pyarrow.compute as pc
 from data_platform.connectors.http import Unreadable
 from data_platform.connectors.json_pages import JsonPages
 from data_platform.connectors.kafka.avro import AvroValues, UnknownSchema
-from data_platform.connectors.kafka.registry import Registry
+from data_platform.connectors.kafka.keys import Keys
+from data_platform.connectors.kafka.registry import FRAME, FRAMED, Registry
 from data_platform.connectors.records import Rows
 from data_platform.declarations import SourceTable, Stream
 from data_platform.lake.schema import arrow_type, connector_schema
 
-FRAMED: Final = b"\x00"
-# The zero byte and the schema's id in four.
-FRAME: Final = 5
 # What stands in the place of a schema's id.
 _DELETION, _BY_ITSELF, _CUT = -1, -2, -3
 
@@ -60,6 +58,7 @@ class Values:
         self._pages = JsonPages(self._columns, under="m", ignored=table.ignores)
         self._readers: dict[int, AvroValues | JsonPages | str] = {}
         load = table.load
+        self.keys = Keys(registry)
         self._key = load.messages.key if isinstance(load, Stream) and load.messages else ""
 
     def read(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Decoded:
@@ -128,9 +127,10 @@ class Values:
         found = []
         for place, key in enumerate(keys):
             try:
-                if key is None:
+                said = self.keys.value_of(self._key, key) if key is not None else None
+                if said is None:
                     raise pa.ArrowInvalid
-                found.append(pa.scalar(key.decode()).cast(type_).as_py())
+                found.append(pa.scalar(said).cast(type_).as_py())
             except (UnicodeDecodeError, pa.ArrowException):
                 refused[place] = f"it has no value, and its key is no {self._key}"
         return Rows({self._key: pa.array(found, type_)}, pa.nulls(len(found), pa.string())), refused
@@ -199,22 +199,6 @@ def _why_no_object(pages: JsonPages, body: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError, Unreadable):
         return "it is no JSON"
     return None
-
-
-def texts_of(pieces: Sequence[bytes | None]) -> pa.Array:
-    """Bytes as texts; those that are none in hexadecimal."""
-    held = pa.array(pieces, pa.binary())
-    try:
-        return held.cast(pa.string())
-    except pa.ArrowException:
-        return pa.array([None if piece is None else text_of(piece) for piece in pieces], pa.string())
-
-
-def text_of(piece: bytes) -> str:
-    try:
-        return piece.decode()
-    except UnicodeDecodeError:
-        return "\\x" + piece.hex()
 
 
 def origins(topic: str, era: int, partitions: np.ndarray, offsets: np.ndarray) -> pa.Array:

@@ -94,8 +94,10 @@ class Topic:
             producer.produce(self.name, body, **({"key": key, "partition": partition} | said))
         assert producer.flush(30) == 0
 
-    def avro(self, schema: dict) -> "Avro":
-        return Avro(self.server.registry.register(f"{self.name}-value", schema), schema)
+    def avro(self, schema: dict | str, of: str = "value") -> "Avro":
+        # A subject holds what follows its own earlier schemas; keys of several kinds have one each.
+        subject = f"{self.name}-{of}" if of == "value" else f"{self.name}-{next(NUMBERED)}-{of}"
+        return Avro(self.server.registry.register(subject, schema), schema)
 
     def connector(self, **settings: object) -> Connector:
         return connector_for(self.table, self.settings(**settings))
@@ -128,13 +130,16 @@ class Topic:
 
 
 class Avro:
-    """Writes values by one schema, framed as Confluent's serializers do."""
+    """Writes values or keys by one schema, framed as Confluent's serializers do; `referred` are types that it names."""
 
-    def __init__(self, number: int, schema: dict) -> None:
+    def __init__(self, number: int, schema: dict | str, referred: Mapping[str, dict] | None = None) -> None:
         self.number = number
-        self.schema = fastavro.parse_schema(schema)
+        named: dict = {}
+        for each in (referred or {}).values():
+            fastavro.parse_schema(each, named)
+        self.schema = fastavro.parse_schema(schema, named)
 
-    def value(self, record: Mapping[str, object]) -> bytes:
+    def value(self, record: object) -> bytes:
         body = BytesIO()
         fastavro.schemaless_writer(body, self.schema, record)
         return framed(self.number, body.getvalue())

@@ -6,10 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import requests
 
 from data_platform.declarations import JSON, LIST, STRING, Column, Concealed, Mask, Messages, Personal, Stream
-from tests.integration.kafka.conftest import COLUMNS, Topic, event, framed
+from tests.integration.kafka.conftest import COLUMNS, Avro, Topic, event, framed
 
 
 def test_every_message_lands_once_with_what_it_says_beside_its_value(topic: Topic) -> None:
@@ -100,13 +101,104 @@ def test_avro_values_are_read_by_the_schema_that_wrote_each(topic: Topic) -> Non
     assert {drift.column for drift in loaded.drift} == {"channel", "quantity", "seen_on"}
 
 
-def test_json_that_names_a_schema_is_json(topic: Topic) -> None:
+def test_a_schema_may_refer_to_others_that_refer_to_one_again(topic: Topic) -> None:
+    topic.declared(columns=(*COLUMNS, Column("paid", JSON), Column("owed", JSON)))
+    money = record(("value", "long"), ("currency", "string")) | {"name": "Money", "namespace": "shop"}
+    sums = {
+        name: record(("sum", "shop.Money")) | {"name": name, "namespace": "shop"} for name in ("Paid", "Owed")
+    }
+    # Subjects are named by anything; one in a path of the registry's has to be quoted.
+    subjects = {name: f"{topic.name}/shop {name}" for name in ("Money", *sums)}
+    topic.server.registry.register(subjects["Money"], money)
+    of_money = {"name": "shop.Money", "subject": subjects["Money"], "version": 1}
+    for name, schema in sums.items():
+        topic.server.registry.register(subjects[name], schema, [of_money])
+    event = record(("event_id", "string"), ("paid", "shop.Paid"), ("owed", ["null", "shop.Owed"]))
+    referring = [{"name": f"shop.{name}", "subject": subjects[name], "version": 1} for name in sums]
+    number = topic.server.registry.register(f"{topic.name}-value", event, referring)
+    whole = {"shop.Money": money, **{f"shop.{name}": schema for name, schema in sums.items()}}
+    avro = Avro(number, event, whole)
+    amount = {"sum": {"value": 5, "currency": "EUR"}}
+    topic.send([avro.value({"event_id": "e1", "paid": amount, "owed": None})])
+    topic.send([avro.value({"event_id": "e2", "paid": amount, "owed": amount})])
+    topic.load()
+    assert topic.quarantined() == {}
+    held = {
+        row["event_id"]: [row[side] and json.loads(row[side]) for side in ("paid", "owed")]
+        for row in topic.rows()
+    }
+    assert held == {"e1": [amount, None], "e2": [amount, amount]}
+
+
+def test_a_key_is_text_or_what_its_schema_makes_of_it(topic: Topic) -> None:
+    plain = topic.avro("string", "key")
+    keyed = topic.avro(record(("event_id", "string"), ("shop", "int")), "key")
+    counted = (2**40 + 7).to_bytes(8, "big")
+    keys = [
+        "e1",
+        plain.value("e2"),
+        keyed.value({"event_id": "e3", "shop": 4}),
+        # Follows its schema, and goes on; names one that nobody knows; names none.
+        plain.value("e4") + b"!",
+        framed(2**31 - 1, b"\x04e5"),
+        counted,
+        b"\x00\x01",
+        None,
+    ]
+    for number, key in enumerate(keys):
+        topic.send([event(number)], key=key)
+    topic.load()
+    told = [row["_message_key"] for row in topic.rows()]
+    assert told == [
+        "e1",
+        "e2",
+        '{"event_id":"e3","shop":4}',
+        *("\\x" + key.hex() for key in keys[3:7]),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "json text", "avro text", "avro record", "json schema"])
+def test_a_message_without_a_value_deletes_by_a_key_of_any_kind(topic: Topic, kind: str) -> None:
+    keyed = {"event_id": "e1", "shop": 4}
+    key = {
+        "text": lambda: b"e1",
+        "json": lambda: json.dumps(keyed).encode(),
+        "json text": lambda: b'"e1"',
+        "avro text": lambda: topic.avro("string", "key").value("e1"),
+        "avro record": lambda: topic.avro(record(("event_id", "string"), ("shop", "int")), "key").value(
+            keyed
+        ),
+        "json schema": lambda: framed(json_schema(topic, "key"), json.dumps(keyed).encode()),
+    }[kind]()
+    topic.send([event(1)])
+    topic.send([None], key=key)
+    topic.load()
+    assert [(row["event_id"], row["_op"]) for row in topic.rows()] == [("e1", "upsert"), ("e1", "delete")]
+    assert topic.quarantined() == {}
+
+
+def test_a_key_that_lacks_the_column_deletes_nothing(topic: Topic) -> None:
+    other = topic.avro(record(("shop", "int")), "key").value({"shop": 4})
+    for key in (b'{"shop": 4}', other, b"\xff\xfe"):
+        topic.send([None], key=key)
+    topic.load()
+    assert [(row["_reason"], row["_body"]) for row in topic.quarantined().values()] == [
+        ("it has no value, and its key is no event_id", key) for key in (b'{"shop": 4}', other, b"\xff\xfe")
+    ]
+
+
+def json_schema(topic: Topic, of: str) -> int:
     schema = '{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}'
     asked = {"schema": schema, "schemaType": "JSON"}
-    url = f"{topic.server.registry.url}/subjects/{topic.name}-value/versions"
+    url = f"{topic.server.registry.url}/subjects/{topic.name}-{of}/versions"
     kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
-    number = requests.post(url, json=asked, headers=kind, timeout=30).json()["id"]
-    topic.send([framed(number, json.dumps(event(1)).encode()), event(2)])
+    number: int = requests.post(url, json=asked, headers=kind, timeout=30).json()["id"]
+    return number
+
+
+def test_json_that_names_a_schema_is_json(topic: Topic) -> None:
+    topic.send([framed(json_schema(topic, "value"), json.dumps(event(1)).encode()), event(2)])
     topic.load()
     assert topic.landed() == ["e1", "e2"]
 

@@ -19,6 +19,7 @@ from data_platform.declarations import STRING, Column, Concealed, Mask, Personal
 from sandbox.certificate import certificate_in
 from sandbox.children import free_port
 from tests.integration.kafka.conftest import COLUMNS, Topic, event
+from tests.presenting import presenting
 
 MANY = 200
 
@@ -239,6 +240,17 @@ def test_a_certificate_that_nobody_vouches_for_is_said_so(topic: Topic, tmp_path
         topic.load(kafka_ca_location=other)
     with pytest.raises(SourceError, match="is not there; correct the setting"):
         topic.load(kafka_ca_location=tmp_path / "none.pem")
+
+
+def test_a_certificate_that_has_expired_is_said_so(topic: Topic, tmp_path) -> None:
+    expired = certificate_in(tmp_path, timedelta(hours=-1))
+    with presenting(expired) as address, pytest.raises(SourceError, match="its certificate has expired"):
+        topic.load(kafka_bootstrap_servers=address, kafka_ca_location=expired.authority)
+    # One that is valid is not at fault, whatever else is.
+    valid = certificate_in(tmp_path / "valid")
+    with presenting(valid) as address, pytest.raises(SourceError, match="gave no answer for"):
+        asked = {"kafka_bootstrap_servers": address, "kafka_ca_location": valid.authority}
+        topic.load(kafka_patience=timedelta(seconds=1), **asked)
 
 
 def test_brokers_that_can_not_be_reached_are_waited_for_and_then_named(topic: Topic) -> None:
