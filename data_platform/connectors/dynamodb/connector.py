@@ -191,5 +191,5 @@ class _Load:
 
     def _origin(self, shard: str, record: Record) -> str:
         by = record.get("userIdentity") or {}
-        expired = ", by its time to live" if by.get("principalId") == "dynamodb.amazonaws.com" else ""
+        expired = ", by its time to live" if by.get("PrincipalId") == "dynamodb.amazonaws.com" else ""
         return f"{self.table.reads}, {shard} {record['dynamodb']['SequenceNumber']}{expired}"

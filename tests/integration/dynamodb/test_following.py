@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from threading import Event, Thread
+from time import monotonic, sleep, time
 
 import pytest
 
@@ -10,6 +11,8 @@ from data_platform.connectors.base import SourceError
 from data_platform.connectors.dynamodb import connector
 from data_platform.declarations import Snapshot
 from data_platform.sources.dynamodb import CAMPAIGN_INFO, TABLES, USER_CAMPAIGN
+from sandbox.dynamodb.tables import attributes
+from sandbox.world.campaigns import KEYS
 
 MANY = "user_Campaign"
 
@@ -49,6 +52,26 @@ def test_every_version_between_two_loads_lands_and_a_removal_with_what_it_was(lo
         ("delete", Decimal(8), "completed"),
         ("upsert", points, "active"),
     ]
+
+
+def test_what_its_time_to_live_removes_is_told_from_what_the_app_does(loading):
+    loading.load(USER_CAMPAIGN)
+    client, removed, expires = loading.tables.client, some_key(loading), some_key(loading, 1)
+    wanted = {"Enabled": True, "AttributeName": "gone_by"}
+    client.update_time_to_live(TableName=MANY, TimeToLiveSpecification=wanted)
+    loading.tables.take_away(MANY, removed)
+    loading.tables.put(MANY, loading.tables.campaigns.rows[MANY][expires] | {"gone_by": int(time()) - 60})
+    names = dict(zip(KEYS[MANY], expires, strict=True))
+    gives_up = monotonic() + 60
+    while "Item" in client.get_item(TableName=MANY, Key=attributes(names)):
+        assert monotonic() < gives_up, "the item never expired"
+        sleep(0.1)
+    del loading.tables.campaigns.rows[MANY][expires]
+    loading.load(USER_CAMPAIGN)
+    loading.agrees(USER_CAMPAIGN)
+    gone = {key: loading.versions(USER_CAMPAIGN, key)[-1] for key in (removed, expires)}
+    assert {key: row["_op"] for key, row in gone.items()} == {removed: "delete", expires: "delete"}
+    assert [key for key, row in gone.items() if row["_origin"].endswith(", by its time to live")] == [expires]
 
 
 def test_what_is_written_while_the_table_is_scanned_is_neither_lost_nor_older(loading, small_pages):
