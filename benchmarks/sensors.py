@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from secrets import token_hex
 from statistics import median
 from typing import Any
 
@@ -49,7 +50,7 @@ def measure() -> Result:
         topics = Topics(broker, Streams(world))
         topics.publish_until(0)
         sent = sum(topics.ends().values())
-        with daemon(home, server.settings() | broker.settings()):
+        with daemon(home, server.settings() | broker.settings() | {"TOKEN_KEY": token_hex(16)}):
             first = seconds_until(lambda: progress(home), "the first load of all")
             first_of_topics = seconds_until(lambda: landed(home) == sent, "what the topics hold to be landed")
             delays = [changed(tables, home, number) for number in range(1, ROUNDS + 1)]

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -20,6 +19,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from data_platform.connectors.base import CredentialsRefused, SourceError
+from data_platform.connectors.kafka.progress import Progress
 from data_platform.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 # A broker that is there answers sooner; one that is not is asked again while patience lasts.
 ANSWERS_WITHIN = 10.0
 PAUSE = 0.25
-# Progress is told for people who watch it; no load waits longer for that.
-TOLD_WITHIN = 1.0
 PASSING: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
@@ -71,6 +69,7 @@ class Cluster:
         self.name = settings.kafka_bootstrap_servers
         self.patience = settings.kafka_patience.total_seconds()
         self._trouble: KafkaError | None = None
+        self._progress: dict[str, Progress] = {}
 
     def consumer(self, topic: str) -> Consumer:
         """Reads what it is assigned; it joins no group, and nothing is committed by itself."""
@@ -114,15 +113,10 @@ class Cluster:
         return self._offsets(topics, OffsetSpec.for_timestamp(int(moment * 1000)))
 
     def report(self, topic: str, offsets: Mapping[int, int]) -> None:
-        """Tell the group how far a table has come. It decides nothing, so where it fails that is only said."""
-        reached = [TopicPartition(topic, part, offset) for part, offset in offsets.items()]
-        try:
-            (told,) = self._admin.alter_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(self.group(topic), reached)], request_timeout=TOLD_WITHIN
-            ).values()
-            told.result(TOLD_WITHIN)
-        except (KafkaException, TimeoutError) as error:
-            log.info("the progress of %s could not be reported to its group: %s", topic, _words(error))
+        """Tell the topic's group how far its table has come."""
+        if topic not in self._progress:
+            self._progress[topic] = Progress(self._client, topic, self.group(topic))
+        self._progress[topic].tell(offsets)
 
     def refuse_lasting(self, error: KafkaError | None = None, topic: str = "") -> None:
         """Raise what waiting does not mend: of an error about a topic, or of what the clients met lately."""
@@ -244,8 +238,3 @@ class Cluster:
         """What a client met. That all brokers are down says less than why."""
         if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._trouble = error
-
-
-def _words(error: Exception) -> str:
-    said = error.args[0] if error.args else error
-    return said.str() if isinstance(said, KafkaError) else str(said)
