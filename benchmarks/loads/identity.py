@@ -12,7 +12,7 @@ from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.silver.customer_identities import CUSTOMER_IDENTITIES
 from data_platform.silver.customers import CUSTOMERS
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from sandbox.world.company import Sizes, World
 from sandbox.world.engagement import EngagementWorld
 from sandbox.world.shop import Shop

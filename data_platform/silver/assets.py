@@ -18,7 +18,8 @@ from data_platform.described import (
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
-from data_platform.silver.joined import Joined, join
+from data_platform.silver.joined import Joined
+from data_platform.silver.joined_step import join
 from data_platform.silver.step import Refined, refine
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from data_platform.lake.spark import submitted_session
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
 from data_platform.silver.catalogue import JOINED
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.step import Refined, refine
 from data_platform.sources.catalogue import TABLES
 

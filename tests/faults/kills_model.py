@@ -31,7 +31,7 @@ from tests.faults.result import Difference, Result, Row
 from tests.faults.truth import gold_differs, held
 
 SIZE = Size(orders=2_000, customers=400, events=8_000)
-STEP = "data_platform.silver.joined"
+STEP = "data_platform.silver.joined_step"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame
 from data_platform.lake.schema import TIMESTAMP_TYPE, arrow_type
 from data_platform.silver.customer_identities import CUSTOMER_IDENTITIES, carried_on
 from data_platform.silver.identity_links import MOST_NUMBERS
-from data_platform.silver.joined import _nothing
+from data_platform.silver.joined_step import _nothing
 from data_platform.sources.clevertap import CLEVERTAP_PROFILES
 from data_platform.sources.postgres import CUSTOMERS, PAYMENTS
 from data_platform.sources.salesforce import CONTACTS, LEADS

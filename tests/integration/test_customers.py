@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.people import InSilver, customers_of, score
 from data_platform.lake.tables import Lake
-from data_platform.silver import joined
+from data_platform.silver import joined_step
 from data_platform.silver.customer_identities import CUSTOMER_IDENTITIES
 from data_platform.silver.customers import CUSTOMERS
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from sandbox.world.company import Sizes, World
 from sandbox.world.engagement import KNOWN, EngagementWorld
 from sandbox.world.people import Record
@@ -60,7 +60,7 @@ def company(tmp_path_factory, spark) -> Company:
     company.live_a_day()
     with pytest.MonkeyPatch.context() as patched:
         # Identities are committed, and customers are not.
-        patched.setattr(joined, "merge", _dying_for(CUSTOMERS.name, joined.merge))
+        patched.setattr(joined_step, "merge", _dying_for(CUSTOMERS.name, joined_step.merge))
         with pytest.raises(KeyboardInterrupt):
             company.bring_up(spark)
     company.bring_up(spark)

@@ -9,7 +9,7 @@ import pytest
 from data_platform.lake import merge as merging
 from data_platform.lake.errors import CommitLost
 from data_platform.lake.merge import Merge, create, insert, merge, update
-from data_platform.lake.ranges import MOST_RANGES, Stretch, _put_together
+from data_platform.lake.ranges import MOST_RANGES, Range, _put_together
 from data_platform.lake.tables import Note
 from tests.integration.kinds import FORTY_OF_EACH_KIND
 
@@ -151,7 +151,7 @@ def test_no_row_moves_the_position_and_makes_no_batch(spark, table):
 
 def test_many_stretches_are_said_in_few_of_which_none_is_lost():
     places = set(range(0, 60, 3))
-    held = [Stretch(place * 10, place * 10 + 9) for place in sorted(places)]
+    held = [Range(place * 10, place * 10 + 9) for place in sorted(places)]
     ranges = _put_together(held, places)
     assert len(ranges) <= MOST_RANGES
     assert all(any(each.low <= one.low and one.high <= each.high for each in ranges) for one in held)

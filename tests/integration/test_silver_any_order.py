@@ -12,7 +12,8 @@ import pytest
 
 from data_platform.lake.tables import Lake
 from data_platform.silver.conformed import spark_type
-from data_platform.silver.joined import Joined, join
+from data_platform.silver.joined import Joined
+from data_platform.silver.joined_step import join
 from data_platform.silver.orders import ORDERS
 from data_platform.silver.step import refine
 from data_platform.silver.user_sessions import USER_SESSIONS

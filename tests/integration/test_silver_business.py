@@ -15,7 +15,7 @@ import pytest
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.tables import Lake
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.order_reconciliation import ORDER_RECONCILIATION
 from data_platform.silver.orders import ORDERS, STEPS
 from data_platform.silver.payments import PAYMENTS

@@ -9,9 +9,9 @@ import pytest
 
 from data_platform.lake.errors import LakeError
 from data_platform.lake.tables import Lake
-from data_platform.silver import before, joined
+from data_platform.silver import before, joined_step
 from data_platform.silver.ad_performance import AD_PERFORMANCE
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.step import refine
 from data_platform.sources.facebook import FACEBOOK_ADS
@@ -258,7 +258,7 @@ def test_a_step_that_dies_before_its_commit_is_made_up_for(spark, deals, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(joined, "merge", dies)
+        patched.setattr(joined_step, "merge", dies)
         with pytest.raises(KeyboardInterrupt):
             refresh(spark, deals)
     assert dollars(deals)["in euros"] == Decimal("125.00")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.lake.tables import Lake
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.step import refine
 from data_platform.sources.rest_api import EXCHANGE_RATES
@@ -34,7 +34,7 @@ import sys
 from data_platform.lake.places import lake_of
 from data_platform.lake.spark import session
 from data_platform.settings import Settings
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
 from data_platform.silver.step import refine
 from data_platform.sources.rest_api import EXCHANGE_RATES

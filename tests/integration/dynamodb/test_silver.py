@@ -15,7 +15,7 @@ from data_platform.connectors.dynamodb.connector import DynamoDB
 from data_platform.declarations import SourceTable
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.step import Refined, refine
 from data_platform.silver.user_campaign_progress import KEY, USER_CAMPAIGN_PROGRESS
 from data_platform.sources.dynamodb import CAMPAIGN_INFO, TABLES, USER_CAMPAIGN

@@ -9,7 +9,7 @@ from data_platform.connectors.google_ads.connector import GoogleAds
 from data_platform.gold.served import FACEBOOK_ADS, GOOGLE_ADS
 from data_platform.settings import Settings
 from data_platform.silver.ad_performance import AD_PERFORMANCE
-from data_platform.silver.joined import join
+from data_platform.silver.joined_step import join
 from data_platform.silver.step import refine
 from data_platform.sources import google
 from sandbox.google_ads.server import GoogleAdsServer

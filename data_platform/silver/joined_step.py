@@ -1,0 +1,281 @@
+"""The step that brings a silver table made of several others up to these.
+
+It takes the keys that a change on any side touches, makes their rows anew, and merges these; keys that no longer
+come out are marked deleted. The position is the batch of each input, in the merge's commit.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+from data_platform.declarations import SourceTable
+from data_platform.lake.errors import CommitLost, LakeError
+from data_platform.lake.merge import FEW, Clause, Merge, create, insert, merge, update
+from data_platform.lake.reading import Wanted, read, wanted_of
+from data_platform.lake.spark import made_for
+from data_platform.lake.tables import Lake, LakeTable, Note
+from data_platform.silver.before import NotKept, rows_before
+from data_platform.silver.conformed import spark_type
+from data_platform.silver.joined import Inputs, Joined
+from data_platform.silver.step import ATTEMPTS, Refined, reached
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+
+
+class _WhenAsked(Mapping[str, DataFrame]):
+    """Tables that are opened when somebody first asks for them, which takes a while for each."""
+
+    def __init__(self, openings: Mapping[str, Callable[[], DataFrame]]) -> None:
+        self._openings = {name: cache(opening) for name, opening in openings.items()}
+
+    def __getitem__(self, name: str) -> DataFrame:
+        return self._openings[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._openings)
+
+    def __len__(self) -> int:
+        return len(self._openings)
+
+
+def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
+    """Bring the table up to its inputs. Killed anywhere, it goes on from its own position when run again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _join(spark, table, lake)
+        except CommitLost as reason:
+            if attempt == ATTEMPTS:
+                raise
+            log.warning("%s is made again from its position: %s", table.name, reason)
+    raise AssertionError("unreachable")
+
+
+def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
+    silver = lake.silver(table.name)
+    held = {source.silver_name: lake.silver(source.silver_name) for source in table.inputs}
+    changed = [name for name, each in held.items() if each.batch != reached(silver, each)]
+    if not changed:
+        if not silver.exists:
+            raise LakeError(
+                f"silver/{table.name} has nothing to be made of yet; materialize one of its inputs first: "
+                + ", ".join(f"silver/{name}" for name in held)
+            )
+        return Refined(silver.batch, silver.rows)
+    spark = start()
+    position = {each.name: each.batch for each in held.values()}
+    with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
+        if not silver.exists:
+            return _first(spark, table, silver, held, position)
+        rows = _merged(spark, table, silver, _anew(spark, table, silver, held, changed)).localCheckpoint()
+        counts = _counts(rows)
+        how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
+        merge(spark, silver, rows, how, Note(position, counts))
+    return _refined(silver, counts)
+
+
+@dataclass(frozen=True)
+class _Anew:
+    """The keys that may come out differently, the rows that come out of them, and what to look for to find them."""
+
+    keys: DataFrame
+    made: DataFrame
+    wanted: Wanted = field(default_factory=dict)
+
+
+def _merged(spark: "SparkSession", table: Joined, silver: LakeTable, anew: _Anew) -> DataFrame:
+    """What is merged: the rows that come out, and the keys of those that are there and do not come out any more."""
+    fresh, key = _shaped(table, anew.made), list(table.key)
+    standing = read(spark, silver, wanted=anew.wanted).where(~F.col("is_deleted")).select(*key)
+    gone = standing.join(F.broadcast(anew.keys), key, "left_semi").join(fresh, key, "left_anti")
+    return (
+        fresh.withColumn("is_deleted", F.lit(False))
+        .unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
+        .withColumn("_batch", F.lit(silver.batch + 1).cast("bigint"))
+    )
+
+
+def _anew(
+    spark: "SparkSession",
+    table: Joined,
+    silver: LakeTable,
+    held: Mapping[str, LakeTable],
+    changed: Collection[str],
+) -> _Anew:
+    since = {
+        source.silver_name: _since(spark, silver, held[source.silver_name])
+        if source.silver_name in changed
+        else _nothing(spark, source)
+        for source in table.inputs
+    }
+    standing = read(spark, silver).where(~F.col("is_deleted"))
+    openings = {
+        source.silver_name: partial(_live, spark, source, held[source.silver_name]) for source in table.inputs
+    }
+    live = _WhenAsked({**openings, table.name: lambda: standing})
+    if table.carried_on:
+        return _Anew(*table.carried_on(since, live, standing))
+    if table.made is None or table.touched is None:
+        raise AssertionError("unreachable")
+    try:
+        since = {
+            source.silver_name: _and_before(spark, source, silver, held[source.silver_name], since)
+            for source in table.inputs
+        }
+    except NotKept as reason:
+        log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
+        made = table.made(live)
+        return _Anew(made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made)
+    keys = table.touched(since, live).select(*table.key).distinct().localCheckpoint()
+    count = keys.count()
+    if not count:
+        nothing = _nothing(spark, table)
+        return _Anew(nothing.select(*table.key), nothing)
+    plain = table.plain_key if count <= FEW else ()
+    wanted = wanted_of(keys.select(*plain).toArrow()) if plain else {}
+    concerned = {
+        source.silver_name: _concerned(spark, source, held[source.silver_name], keys, wanted, table)
+        for source in table.inputs
+    }
+    made = table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
+    return _Anew(keys, made, wanted)
+
+
+def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFrame:
+    """What changed in an input; all, where it was made anew and counts its batches from the first again."""
+    done = reached(silver, held)
+    return read(spark, held, after=done if done <= held.batch else 0)
+
+
+def _and_before(
+    spark: "SparkSession", source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
+) -> DataFrame:
+    """The rows of an input that changed, as they are and as they were when they were last looked at."""
+    changed, done = since[source.silver_name], reached(silver, held)
+    if held.batch == done:
+        return changed
+    if held.batch < done:
+        raise NotKept(f"{held.uri} at batch {done}, of which it has only {held.batch} since it was made anew")
+    before = rows_before(spark, held, source, done, changed)
+    return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
+
+
+def _concerned(
+    spark: "SparkSession",
+    source: SourceTable | Joined,
+    held: LakeTable,
+    keys: DataFrame,
+    wanted: Wanted,
+    table: Joined,
+) -> DataFrame:
+    """The rows of an input from which touched keys are made; all, where nothing is said of it."""
+    had = table.found_in(source.silver_name)
+    columns = {column.silver_name for column in source.columns}
+    rows = _live(
+        spark, source, held, {had[name]: each for name, each in wanted.items() if had.get(name) in columns}
+    )
+    if not had:
+        return rows
+    named = [F.col(name).alias(f"_touched_{name}") for name in had]
+    same = [
+        (F.col(said) if said in columns else F.expr(said)) == F.col(f"_touched_{name}")
+        for name, said in had.items()
+    ]
+    return rows.join(F.broadcast(keys.select(*named).distinct()), same, "left_semi")
+
+
+def _first(
+    spark: "SparkSession",
+    table: Joined,
+    silver: LakeTable,
+    held: Mapping[str, LakeTable],
+    position: Mapping[str, int],
+) -> Refined:
+    live = {source.silver_name: _live(spark, source, held[source.silver_name]) for source in table.inputs}
+    rows = (
+        _shaped(table, table.made(live) if table.made else _carried_from_nothing(spark, table, held, live))
+        .withColumn("is_deleted", F.lit(False))
+        .withColumn("_batch", F.lit(1).cast("bigint"))
+        .localCheckpoint()
+    )
+    counts = _counts(rows)
+    note, stats = Note(position, counts), (*table.key, "_batch")
+    create(spark, silver, rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
+    return _refined(silver, counts)
+
+
+def _carried_from_nothing(
+    spark: "SparkSession", table: Joined, held: Mapping[str, LakeTable], live: Inputs
+) -> DataFrame:
+    if table.carried_on is None:
+        raise AssertionError("unreachable")
+    whole = {source.silver_name: _read(spark, source, held[source.silver_name]) for source in table.inputs}
+    return table.carried_on(whole, live, _nothing(spark, table))[1]
+
+
+def _live(
+    spark: "SparkSession", source: SourceTable | Joined, table: LakeTable, wanted: Wanted | None = None
+) -> DataFrame:
+    return _read(spark, source, table, wanted).where(~F.col("is_deleted"))
+
+
+def _read(
+    spark: "SparkSession", source: SourceTable | Joined, table: LakeTable, wanted: Wanted | None = None
+) -> DataFrame:
+    """The input as it stands; without rows where it was never loaded, so that one source waits for no other."""
+    return read(spark, table, wanted=wanted) if table.exists else _nothing(spark, source)
+
+
+def _nothing(spark: "SparkSession", source: SourceTable | Joined) -> DataFrame:
+    """No row, in the columns that the table has."""
+    declared = {
+        column.silver_name: spark_type(column.type) for column in source.columns if column.silver_name
+    }
+    columns = declared | {"is_deleted": "boolean", "_landed_at": "timestamp", "_batch": "bigint"}
+    # Not from an empty list: a plan knows of this one that nothing comes of it, and passes over what is made with it.
+    listed = ", ".join(f"cast(null as {kind}) as `{name}`" for name, kind in columns.items())
+    return spark.sql(f"select {listed} where false")
+
+
+def _shaped(table: Joined, rows: DataFrame) -> DataFrame:
+    """The rows in exactly the declared columns and types."""
+    columns = [F.col(name).cast(kind).alias(name) for name, kind in table.types.items()]
+    return rows.select(*columns, "_landed_at")
+
+
+def _counts(rows: DataFrame) -> dict[str, int]:
+    counted = rows.agg(
+        F.count("*").alias("keys"), F.count_if(F.col("is_deleted")).alias("deleted")
+    ).collect()[0]
+    return {"keys": int(counted["keys"]), "deleted": int(counted["deleted"])}
+
+
+def _clauses(table: Joined) -> tuple[Clause, ...]:
+    """A key that no longer comes out keeps what it was last, marked; a row that comes out as it is stays untouched."""
+    columns = (*table.types, "_landed_at", "is_deleted", "_batch")
+    same = " and ".join(
+        f"(t.`{name}` is not distinct from s.`{name}`)" for name in (*table.types, "is_deleted")
+    )
+    return (
+        update(("is_deleted", "_batch"), "s.is_deleted"),
+        update(columns, f"not ({same})"),
+        insert(columns, "not s.is_deleted"),
+    )
+
+
+def _refined(silver: LakeTable, counts: Mapping[str, int]) -> Refined:
+    made = silver.fresh()
+    return Refined(
+        made.batch,
+        made.rows,
+        keys=counts["keys"],
+        merged=counts["keys"] - counts["deleted"],
+        deleted=counts["deleted"],
+    )
