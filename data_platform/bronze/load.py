@@ -1,6 +1,5 @@
 """One load of one source table: what the connector offers, into bronze, with the position in each commit."""
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,16 +22,13 @@ from data_platform.connectors.base import (
     Windowed,
 )
 from data_platform.declarations import SourceTable, Stream
+from data_platform.lake.again import begun_again
 from data_platform.lake.append import Appender
 from data_platform.lake.errors import CommitLost
 from data_platform.lake.landed import LandedTable, Seen
 from data_platform.lake.receipts import Receipt
 from data_platform.lake.schema import LANDED_ON, bronze_schema
 from data_platform.lake.tables import Lake, LakeTable, Note
-
-log = logging.getLogger(__name__)
-
-ATTEMPTS = 4
 
 REJECTED_SCHEMA = pa.schema(
     [
@@ -74,14 +70,11 @@ def load(
     Killed anywhere, it goes on from the position when run again.
     """
     _have_memory_given_back()
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _Load(table, lake, commit_rows, held).run(connector, days)
-        except (ReadAgain, CommitLost) as reason:
-            if attempt == ATTEMPTS:
-                raise
-            log.warning("%s is read again from its position: %s", table.silver_name, reason)
-    raise AssertionError("unreachable")
+    return begun_again(
+        lambda: _Load(table, lake, commit_rows, held).run(connector, days),
+        (ReadAgain, CommitLost),
+        f"{table.system}.{table.name}",
+    )
 
 
 def _have_memory_given_back() -> None:

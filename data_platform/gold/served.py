@@ -4,7 +4,6 @@ A load takes from silver what changed since the position that the target itself 
 and the new position in one transaction. How a target does that is in `serving/`.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +23,10 @@ from data_platform.gold.serving.target import (
     TargetUnreachable,
     Work,
 )
+from data_platform.lake.again import begun_again
 from data_platform.lake.places import lake_of
 from data_platform.lake.tables import Lake
 from data_platform.settings import Settings
-
-log = logging.getLogger(__name__)
-
-ATTEMPTS = 3
 
 _OF_ADS = (
     ServedColumn("ad_id", STRING),
@@ -86,14 +82,7 @@ class Loaded:
 
 def serve(table: Served, target: Target, lake: Lake) -> Loaded:
     """Bring the target up to silver. Killed anywhere, it goes on from the target's own position when run again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _serve(table, target, lake)
-        except PositionMoved as reason:
-            if attempt == ATTEMPTS:
-                raise
-            log.warning("%s is loaded again from its position: %s", table.name, reason)
-    raise AssertionError("unreachable")
+    return begun_again(lambda: _serve(table, target, lake), (PositionMoved,), table.name)
 
 
 def _serve(table: Served, target: Target, lake: Lake) -> Loaded:

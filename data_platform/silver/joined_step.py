@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
+from data_platform.lake.again import begun_again
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import FEW, Clause, Merge, create, insert, merge, update
 from data_platform.lake.reading import Wanted, read, wanted_of
@@ -22,7 +23,7 @@ from data_platform.lake.tables import Lake, LakeTable, Note
 from data_platform.silver.before import NotKept, rows_before
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.joined import Inputs, Joined
-from data_platform.silver.step import ATTEMPTS, Refined, reached
+from data_platform.silver.step import Refined, reached
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,14 +49,7 @@ class _WhenAsked(Mapping[str, DataFrame]):
 
 def join(spark: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:
     """Bring the table up to its inputs. Killed anywhere, it goes on from its own position when run again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _join(spark, table, lake)
-        except CommitLost as reason:
-            if attempt == ATTEMPTS:
-                raise
-            log.warning("%s is made again from its position: %s", table.name, reason)
-    raise AssertionError("unreachable")
+    return begun_again(lambda: _join(spark, table, lake), (CommitLost,), f"silver/{table.name}")
 
 
 def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Refined:

@@ -1,6 +1,5 @@
 """One silver step of one source table: what landed since, conformed, judged and merged."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -11,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
+from data_platform.lake.again import begun_again
 from data_platform.lake.errors import CommitLost, LakeError
 from data_platform.lake.merge import (
     FEW,
@@ -30,10 +30,6 @@ from data_platform.silver.conformed import conform, cursor_of, newest, spark_typ
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-log = logging.getLogger(__name__)
-
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -74,14 +70,7 @@ def refine(spark: Callable[[], "SparkSession"], table: SourceTable, lake: Lake) 
 
     Spark is asked for only when there is something to do.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _refine(spark, table, lake)
-        except CommitLost as reason:
-            if attempt == ATTEMPTS:
-                raise
-            log.warning("%s is refined again from its position: %s", table.silver_name, reason)
-    raise AssertionError("unreachable")
+    return begun_again(lambda: _refine(spark, table, lake), (CommitLost,), f"silver/{table.silver_name}")
 
 
 @dataclass(frozen=True)
