@@ -5,16 +5,21 @@ begins with a zero byte is bytes, as a number's may. A key of its own is text, o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import fastavro
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_platform.connectors.kafka.avro import UnknownSchema, parsed
 from data_platform.connectors.kafka.registry import FRAME, FRAMED, Registry
 from data_platform.connectors.records import ENCODER
+
+# Numbers, as keys, begin with a zero byte too, and seem to name a schema each. No topic's keys have so many.
+MOST_UNKNOWN: Final = 16
 
 
 class NotRead(Exception):
@@ -27,10 +32,13 @@ class Keys:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._readers: dict[int, Callable[[bytes], Any]] = {}
+        self._unknown: set[int] = set()
 
     def texts(self, keys: Sequence[bytes | None]) -> pa.Array:
-        if not any(key is not None and key[:1] == FRAMED for key in keys):
-            return _texts_of(keys)
+        held = pa.array(keys, pa.binary())
+        if not pc.any(pc.starts_with(held, pattern=FRAMED)).as_py():
+            with suppress(pa.ArrowException):
+                return held.cast(pa.string())
         return pa.array([None if key is None else self._text(key) for key in keys], pa.string())
 
     def value_of(self, column: str, key: bytes) -> str | None:
@@ -55,18 +63,23 @@ class Keys:
             raise NotRead
         number = int.from_bytes(key[1:FRAME], "big")
         if number not in self._readers:
-            schema = self._registry.schema(number)
-            if schema is None:
-                # It may be known later, so nothing is remembered here.
-                raise NotRead
-            self._readers[number] = _reader(schema, self._registry)
+            self._readers[number] = self._reader(number)
         return self._readers[number](key[FRAME:])
 
+    def _reader(self, number: int) -> Callable[[bytes], Any]:
+        if number in self._unknown or len(self._unknown) >= MOST_UNKNOWN:
+            raise NotRead
+        schema = self._registry.schema(number)
+        if schema is None:
+            self._unknown.add(number)
+            raise NotRead
+        return _reader_by(schema, self._registry)
 
-def _reader(schema: Mapping[str, Any], registry: Registry) -> Callable[[bytes], Any]:
+
+def _reader_by(schema: Mapping[str, Any], registry: Registry) -> Callable[[bytes], Any]:
     match schema.get("schemaType", "AVRO"):
         case "JSON":
-            return _by_itself
+            return _json_reader
         case "AVRO":
             try:
                 return _avro_reader(parsed(schema, registry.version))
@@ -91,6 +104,13 @@ def _avro_reader(schema: Any) -> Callable[[bytes], Any]:
     return read
 
 
+def _json_reader(body: bytes) -> Any:
+    try:
+        return _by_itself(body)
+    except UnicodeDecodeError:
+        raise NotRead from None
+
+
 def _none_reads(_body: bytes) -> Any:
     raise NotRead
 
@@ -107,14 +127,6 @@ def _by_itself(key: bytes) -> Any:
 
 def _as_text(said: Any) -> str:
     return said if isinstance(said, str) else ENCODER.encode(said).decode().strip('"')
-
-
-def _texts_of(pieces: Sequence[bytes | None]) -> pa.Array:
-    held = pa.array(pieces, pa.binary())
-    try:
-        return held.cast(pa.string())
-    except pa.ArrowException:
-        return pa.array([None if piece is None else text_of(piece) for piece in pieces], pa.string())
 
 
 def text_of(piece: bytes) -> str:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
+from data_platform.connectors.kafka.registry import Registry
 from data_platform.declarations import JSON, LIST, STRING, Column, Concealed, Mask, Messages, Personal, Stream
 from tests.integration.kafka.conftest import COLUMNS, Avro, Topic, event, framed
 
@@ -176,6 +177,31 @@ def test_a_message_without_a_value_deletes_by_a_key_of_any_kind(topic: Topic, ki
     topic.load()
     assert [(row["event_id"], row["_op"]) for row in topic.rows()] == [("e1", "upsert"), ("e1", "delete")]
     assert topic.quarantined() == {}
+
+
+def test_a_key_that_only_looks_like_one_with_a_schema_is_bytes(topic: Topic) -> None:
+    broken = framed(json_schema(topic, "key"), b'{"event_id": "\xff"}')
+    topic.send([event(1)], key=broken)
+    topic.send([None], key=broken)
+    topic.load()
+    assert [row["_message_key"] for row in topic.rows()] == ["\\x" + broken.hex()]
+    assert [row["_reason"] for row in topic.quarantined().values()] == [
+        "it has no value, and its key is no event_id"
+    ]
+
+
+def test_keys_that_are_numbers_ask_the_registry_a_few_times_and_no_more(topic: Topic, monkeypatch) -> None:
+    asked: list[int] = []
+    ask = Registry.schema
+    monkeypatch.setattr(Registry, "schema", lambda self, number: asked.append(number) or ask(self, number))
+    keys = [(number * 2**24 + 2**52).to_bytes(8, "big") for number in range(200)]
+    producer = topic.producer()
+    for number, key in enumerate(keys):
+        producer.produce(topic.name, json.dumps(event(number)).encode(), key, 0)
+    assert producer.flush(30) == 0
+    topic.load()
+    assert [row["_message_key"] for row in topic.rows()] == ["\\x" + key.hex() for key in keys]
+    assert 0 < len(asked) < 20
 
 
 def test_a_key_that_lacks_the_column_deletes_nothing(topic: Topic) -> None:
