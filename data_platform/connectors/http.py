@@ -101,6 +101,18 @@ class PatientSession(requests.Session):
         self.timeout = timeout
         self.ca_bundle = ca_bundle
         self.on_answer = on_answer
+        self._of_hosts: dict[tuple[str, str], Any] = {}
+
+    def merge_environment_settings(self, url: str | bytes | None, *said: Any) -> Any:
+        """What the environment says of a host (its proxy, its certificates) is looked up once: for each question it
+        takes longer than many an answer."""
+        if any(said):
+            return super().merge_environment_settings(url, *said)
+        place = urlsplit(str(url))
+        host = (place.scheme, place.netloc)
+        if host not in self._of_hosts:
+            self._of_hosts[host] = super().merge_environment_settings(url, *said)
+        return self._of_hosts[host]
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         try:

@@ -21,12 +21,14 @@ class Script:
     def __init__(self) -> None:
         self.answers = [GOOD]
         self.asked = 0
+        self.paths: list[str] = []
         script = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, headers, body = script.answers[min(script.asked, len(script.answers) - 1)]
                 script.asked += 1
+                script.paths.append(self.path)
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
@@ -145,3 +147,13 @@ def test_waits_grow_and_are_drawn_by_chance(script, monkeypatch):
 def test_an_address_that_is_none_is_not_asked_again():
     with pytest.raises(SourceError, match="not an address"):
         session().get("no-address")
+
+
+def test_a_host_is_asked_by_the_proxy_that_the_environment_names_for_it(script, monkeypatch):
+    """The script's server stands in for the proxy, which is asked for whole addresses."""
+    monkeypatch.setenv("http_proxy", script.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    asking = session()
+    for url in ("http://far.example/a", "http://far.example/b", script.url):
+        assert asking.get(url).json() == {"a": 1}
+    assert script.paths == ["http://far.example/a", "http://far.example/b", "/rows?key=00Q5"]
