@@ -1,7 +1,8 @@
 """One load of one source table: what the connector offers, into bronze, with the position in each commit."""
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -29,6 +30,8 @@ from data_platform.lake.landed import LandedTable, Seen
 from data_platform.lake.receipts import Receipt
 from data_platform.lake.schema import LANDED_ON, bronze_schema
 from data_platform.lake.tables import Lake, LakeTable, Note
+
+OBJECTS_BETWEEN_LOOKS = 100_000
 
 REJECTED_SCHEMA = pa.schema(
     [
@@ -70,11 +73,12 @@ def load(
     Killed anywhere, it goes on from the position when run again.
     """
     _have_memory_given_back()
-    return begun_again(
-        lambda: _Load(table, lake, commit_rows, held).run(connector, days),
-        (ReadAgain, CommitLost),
-        f"{table.system}.{table.name}",
-    )
+    with _cycles_looked_for_rarely():
+        return begun_again(
+            lambda: _Load(table, lake, commit_rows, held).run(connector, days),
+            (ReadAgain, CommitLost),
+            f"{table.system}.{table.name}",
+        )
 
 
 def _have_memory_given_back() -> None:
@@ -82,6 +86,18 @@ def _have_memory_given_back() -> None:
     free, and grows with what was read; jemalloc, where Arrow has it, does not."""
     with suppress(NotImplementedError):
         pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
+@contextmanager
+def _cycles_looked_for_rarely() -> Iterator[None]:
+    """Python looks for objects that hold each other whenever some hundreds more have come than gone. Messages and
+    records come by the ten thousands and hold none of the others: a tenth of Kafka's load went into looking."""
+    first, *others = gc.get_threshold()
+    gc.set_threshold(max(first, OBJECTS_BETWEEN_LOOKS), *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(first, *others)
 
 
 def bronze_table(table: SourceTable, lake: Lake) -> LakeTable:

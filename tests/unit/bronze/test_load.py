@@ -1,5 +1,6 @@
 """A load lands what a source offers once, however often it is cut off, and its receipt accounts for every row."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from data_platform.bronze.load import Loaded, load
+from data_platform.bronze.load import OBJECTS_BETWEEN_LOOKS, Loaded, load
 from data_platform.connectors.base import Batch, Drift, Offer, Part, QuotaReached, ReadAgain, Rejected
 from data_platform.declarations import (
     DAILY,
@@ -174,6 +175,20 @@ def test_what_a_load_frees_in_one_thread_is_there_for_the_others(lake):
         assert pa.default_memory_pool().backend_name == "jemalloc"
     finally:
         pa.set_memory_pool(before)
+
+
+def test_only_while_it_reads_a_load_has_python_look_for_cycles_rarely(lake):
+    usual, inside = gc.get_threshold(), []
+
+    def look(number: int) -> None:
+        inside.append(gc.get_threshold())
+        if number == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        landed(Shop(numbered(1, 5), before_page=look), lake)
+    assert [first for first, *_ in inside] == [OBJECTS_BETWEEN_LOOKS] * 2
+    assert gc.get_threshold() == usual
 
 
 def test_rows_that_landed_before_are_left_out_of_the_overlap(lake):
