@@ -12,9 +12,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 log = logging.getLogger(__name__)
 
-# No load waits longer for an answer.
+# No load waits longer for an answer. A look for it takes its whole time, also where the answer comes meanwhile.
 TOLD_WITHIN: Final = 1.0
-SERVED_EVERY: Final = 0.02
+LOOKS_FOR: Final = 0.002
 
 
 class Progress:
@@ -36,7 +36,7 @@ class Progress:
             )
             gives_up = time.monotonic() + TOLD_WITHIN
             while self._waits and time.monotonic() < gives_up:
-                self._consumer.poll(SERVED_EVERY)
+                self._consumer.poll(LOOKS_FOR)
         except KafkaException as error:
             self._heard(error.args[0], [])
             return
