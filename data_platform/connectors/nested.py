@@ -6,7 +6,7 @@ does fit.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from data_platform.declarations import DataType
 
@@ -32,9 +32,13 @@ class Written:
     plain: Callable[[Any, DataType], Any]
 
 
+# Arrow takes lists of these as JSON has them.
+_LISTED: Final = frozenset({"string", "boolean", "bigint", "double", "decimal"})
+
+
 def is_nested(declared: DataType) -> bool:
-    """An object, or a list of something that is more than a plain value."""
-    return declared.kind == "struct" or (declared.of is not None and declared.of.kind in ("struct", "list"))
+    """An object, or a list of what JSON has no value for."""
+    return declared.kind == "struct" or (declared.of is not None and declared.of.kind not in _LISTED)
 
 
 def as_declared(value: Any, declared: DataType, written: Written, loss: Loss) -> Any:

@@ -26,6 +26,7 @@ from data_platform.declarations import (
     STRUCT,
     TIMESTAMP,
     Column,
+    DataType,
 )
 
 ITEM = STRUCT(
@@ -130,6 +131,26 @@ def test_a_number_that_its_column_has_no_room_for_is_kept_to_its_last_digit(read
 def test_a_field_that_is_not_declared_is_kept_with_the_whole(read: Read) -> None:
     grown = WRITTEN | {"colour": "red"}
     assert told(read({"id": "1", "item": grown})) == ([HELD], [None], [{"item": grown}])
+
+
+@pytest.mark.parametrize(
+    ("of", "written", "held"),
+    [
+        (TIMESTAMP, WRITTEN["at"], HELD["at"]),
+        (DATE, WRITTEN["day"], HELD["day"]),
+        (BINARY, WRITTEN["raw"], HELD["raw"]),
+        (JSON, WRITTEN["more"], HELD["more"]),
+        (DECIMAL(10, 2), WRITTEN["price"], HELD["price"]),
+        (LIST(DATE), [WRITTEN["day"]], [HELD["day"]]),
+    ],
+)
+def test_a_list_holds_values_of_any_type(of: DataType, written: object, held: object) -> None:
+    pages = JsonPages((Column("id", STRING), Column("values", LIST(of))), under="r")
+    rows = pages.read(json.dumps({"r": [{"id": "1", "values": [written, None]}, {"id": "2"}]}).encode())
+    assert (rows.columns["values"].to_pylist(), rows.rescued.to_pylist()) == (
+        [[held, None], None],
+        [None, None],
+    )
 
 
 @BOTH_WAYS
