@@ -37,8 +37,7 @@ def _make(certificate: Certificate, lifetime: timedelta) -> None:
     )
     authority_name, server_name = _named("Sandbox authority"), _named("localhost")
     authority = (
-        _begun(authority_name, authority_name, authority_key.public_key())
-        .not_valid_after(datetime.now(UTC) + LIFETIME)
+        _begun(authority_name, authority_name, authority_key.public_key(), LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
@@ -46,9 +45,8 @@ def _make(certificate: Certificate, lifetime: timedelta) -> None:
     )
     hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     server = (
-        _begun(server_name, authority_name, server_key.public_key())
+        _begun(server_name, authority_name, server_key.public_key(), lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .not_valid_after(datetime.now(UTC) + lifetime)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
@@ -69,14 +67,18 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _begun(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + lifetime)
     )
 
 

@@ -24,12 +24,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Written:
-    """How a source writes values: what of each makes a list, an object, or a plain value of a type; or `Misfit`."""
+    """How a source writes values: what of each makes a list, an object, or a plain value of a type, or `Misfit`; and
+    what is kept of one that is rescued."""
 
     is_missing: Callable[[Any], bool]
     listed: Callable[[Any], Sequence[Any]]
     fields: Callable[[Any], Mapping[str, Any]]
     plain: Callable[[Any, DataType], Any]
+    kept: Callable[[Any], Any]
 
 
 # Arrow takes lists of these as JSON has them.

@@ -99,7 +99,7 @@ def _of_each(value: Any, number: int) -> pa.Array:
 def fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa.Array:
     """The values that fit; null for the others, which go to their row's rescue."""
     if is_nested(column.type):
-        return _nested_fitting(raws, column, rescues)
+        return shaped(list(map(ANY.decode, raws)), column, _IN_JSON, rescues)
     decoder = msgspec.json.Decoder(written(column.type))
     values = [_value(raw, decoder, column.type.kind) for raw in raws]
     misfits = [place for place, value in enumerate(values) if value is _MISFIT]
@@ -112,17 +112,17 @@ def fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa
     return array
 
 
-def _nested_fitting(raws: Sequence[msgspec.Raw], column: Column, rescues: Rescues) -> pa.Array:
+def shaped(values: Sequence[Any], column: Column, written: Written, rescues: Rescues) -> pa.Array:
     """What fits of each value; one that does not fit whole is rescued whole beside it."""
-    values = []
-    for place, raw in enumerate(raws):
-        value, loss = ANY.decode(raw), Loss()
-        values.append(as_declared(value, column.type, _IN_JSON, loss))
+    fits = []
+    for place, value in enumerate(values):
+        loss = Loss()
+        fits.append(as_declared(value, column.type, written, loss))
         if loss.happened:
-            rescues[place][column.name] = value
-    array, misfits = fitted(values, partial(pa.array, type=arrow_type(column.type)))
+            rescues[place][column.name] = written.kept(value)
+    array, misfits = fitted(fits, partial(pa.array, type=arrow_type(column.type)))
     for place in misfits:
-        rescues[place][column.name] = ANY.decode(raws[place])
+        rescues[place][column.name] = written.kept(values[place])
     return array
 
 
@@ -225,7 +225,8 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """By ISO 8601, in UTC unless it says otherwise."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -245,7 +246,7 @@ def _plain(value: Any, declared: DataType) -> Any:
         case "date":
             return date.fromisoformat(_of_kind(str, value))
         case "timestamp":
-            return _moment(_of_kind(str, value))
+            return moment_of(_of_kind(str, value))
         case "binary":
             return b64decode(_of_kind(str, value), validate=True)
         case _:
@@ -253,5 +254,9 @@ def _plain(value: Any, declared: DataType) -> Any:
 
 
 _IN_JSON: Final = Written(
-    lambda value: value is None, partial(_of_kind, list), partial(_of_kind, dict), _plain
+    is_missing=lambda value: value is None,
+    listed=partial(_of_kind, list),
+    fields=partial(_of_kind, dict),
+    plain=_plain,
+    kept=lambda value: value,
 )

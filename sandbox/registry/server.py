@@ -57,10 +57,14 @@ class SchemaRegistry:
         self._server.stop(how)
 
     def register(
-        self, subject: str, schema: dict[str, Any] | str, references: Sequence[dict[str, Any]] = ()
+        self,
+        subject: str,
+        schema: dict[str, Any] | str,
+        references: Sequence[dict[str, Any]] = (),
+        kind: str = "AVRO",
     ) -> int:
         """The schema's id, which is the same however often it is registered; `references` as the protocol has them."""
-        said = {"schema": json.dumps(schema)} | ({"references": list(references)} if references else {})
+        said = {"schema": json.dumps(schema), "schemaType": kind, "references": list(references)}
         answer: dict[str, Any] = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", said)
         return int(answer["id"])
 

@@ -11,16 +11,20 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
-import pyarrow as pa
-
 from data_platform.connectors.dynamodb.session import Item
-from data_platform.connectors.nested import Loss, Misfit, Written, as_declared
-from data_platform.connectors.records import ENCODER, Rescues, Rows, exact_number, fitted, rescued_of
+from data_platform.connectors.nested import Misfit, Written
+from data_platform.connectors.records import (
+    ENCODER,
+    Rescues,
+    Rows,
+    exact_number,
+    moment_of,
+    rescued_of,
+    shaped,
+)
 from data_platform.declarations import Column, DataType
-from data_platform.lake.schema import arrow_type
 
 # An attribute as the API writes it: its type and its value.
 Attribute = Mapping[str, Any]
@@ -31,7 +35,10 @@ _LARGEST: Final = 2**63
 
 def rows_of(items: Sequence[Item], columns: Sequence[Column]) -> Rows:
     rescues: Rescues = defaultdict(dict)
-    held = {column.name: _column(column, items, rescues) for column in columns}
+    held = {
+        column.name: shaped([item.get(column.name) for item in items], column, _WRITTEN, rescues)
+        for column in columns
+    }
     for place, item in enumerate(items):
         for name in item.keys() - held.keys():
             rescues[place][name] = plain(item[name])
@@ -62,19 +69,6 @@ def plain(attribute: Attribute) -> Any:
             return value
 
 
-def _column(column: Column, items: Sequence[Item], rescues: Rescues) -> pa.Array:
-    values: list[Any] = []
-    for place, item in enumerate(items):
-        attribute, loss = item.get(column.name), Loss()
-        values.append(as_declared(attribute, column.type, _WRITTEN, loss))
-        if loss.happened and attribute is not None:
-            rescues[place][column.name] = plain(attribute)
-    array, misfits = fitted(values, partial(pa.array, type=arrow_type(column.type)))
-    for place in misfits:
-        rescues[place][column.name] = plain(items[place][column.name])
-    return array
-
-
 def _is_missing(attribute: Attribute | None) -> bool:
     return attribute is None or "NULL" in attribute
 
@@ -103,7 +97,7 @@ def _plain(attribute: Attribute, declared: DataType) -> Any:
     return _SCALARS[declared.kind](kind, value)
 
 
-_WRITTEN: Final = Written(_is_missing, _listed, _fields, _plain)
+_WRITTEN: Final = Written(_is_missing, _listed, _fields, _plain, kept=plain)
 
 
 def _as(wanted: str, read: Callable[[Any], Any]) -> Callable[[str, Any], Any]:
@@ -129,8 +123,7 @@ def _moment(kind: str, value: str) -> datetime:
         return datetime.fromtimestamp(float(number / 1_000 if abs(number) >= _MILLISECONDS else number), UTC)
     if kind != "S":
         raise Misfit
-    moment = datetime.fromisoformat(value)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment_of(value)
 
 
 _SCALARS: Final[Mapping[str, Callable[[str, Any], Any]]] = {

@@ -62,6 +62,10 @@ class UnknownSchema(Exception):
     """A schema that can't be made sense of."""
 
 
+class Undecodable(Exception):
+    """A body that does not say what its schema describes."""
+
+
 @dataclass(frozen=True)
 class _Field:
     """A field of the writer's: its type in Arrow where it is a plain one."""
@@ -84,8 +88,7 @@ class AvroValues:
         ignored: Sequence[str],
         referred: Callable[[str, int], Mapping[str, Any] | None],
     ) -> None:
-        self._schema = parsed(schema, referred, _without_moments)
-        written = json.loads(schema["schema"])
+        written, self._schema = parsed(schema, referred, _without_moments)
         if not isinstance(written, dict) or written.get("type") != "record":
             raise UnknownSchema("it is no record")
         fields = [_field(field) for field in written["fields"]]
@@ -116,19 +119,11 @@ class AvroValues:
     def _one_by_one(self, bodies: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[int, str]]:
         records: list[dict[str, Any]] = []
         refused: dict[int, str] = {}
-        decode, schema = fastavro.schemaless_reader, self._schema
         for place, body in enumerate(bodies):
-            stream = BytesIO(body)
             try:
-                record = decode(stream, schema, None)
-            # A body of other bytes can break any promise that the reader makes of them.
-            except Exception as error:
-                refused[place] = f"it does not follow its schema ({type(error).__name__})"
-                continue
-            if stream.tell() != len(body):
-                refused[place] = "it goes on behind what its schema describes"
-                continue
-            records.append(record)  # type: ignore[arg-type]
+                records.append(decoded(body, self._schema))
+            except Undecodable as reason:
+                refused[place] = str(reason)
         return records, refused
 
     def _rows(self, records: Sequence[Mapping[str, Any]]) -> Rows:
@@ -245,16 +240,30 @@ def _number_of(written: Any) -> Any:
     return written
 
 
+def decoded(body: bytes, schema: Any) -> Any:
+    """What the body says by its schema, to its last byte."""
+    stream = BytesIO(body)
+    try:
+        said = fastavro.schemaless_reader(stream, schema, None)
+    # A body of other bytes can break any promise that the reader makes of them.
+    except Exception as error:
+        raise Undecodable(f"it does not follow its schema ({type(error).__name__})") from None
+    if stream.tell() != len(body):
+        raise Undecodable("it goes on behind what its schema describes")
+    return said
+
+
 def parsed(
     schema: Mapping[str, Any],
     referred: Callable[[str, int], Mapping[str, Any] | None],
     shaped: Callable[[Any], Any] = lambda written: written,
-) -> Any:
-    """The schema as its reader wants it, with the types of those that it refers to."""
+) -> tuple[Any, Any]:
+    """The schema as it is written, and as its reader wants it, with the types of those that it refers to."""
     try:
         named: dict[str, Any] = {}
         _parse_references(schema, named, set(), referred)
-        return fastavro.parse_schema(shaped(json.loads(schema["schema"])), named)
+        written = json.loads(schema["schema"])
+        return written, fastavro.parse_schema(shaped(written), named)
     except (ValueError, SchemaParseException, UnknownType) as error:
         raise UnknownSchema(f"{type(error).__name__}") from None
 

@@ -6,24 +6,19 @@ begins with a zero byte is bytes, as a number's may. A key of its own is text, o
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from io import BytesIO
+from functools import partial
 from typing import Any, Final
 
-import fastavro
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.connectors.kafka.avro import UnknownSchema, parsed
+from data_platform.connectors.kafka.avro import Undecodable, UnknownSchema, decoded, parsed
 from data_platform.connectors.kafka.registry import FRAME, FRAMED, Registry
 from data_platform.connectors.records import ENCODER
 
 # Numbers, as keys, begin with a zero byte too, and seem to name a schema each. No topic's keys have so many.
 MOST_UNKNOWN: Final = 16
-
-
-class NotRead(Exception):
-    """A key that is not read by a schema."""
 
 
 class Keys:
@@ -45,7 +40,7 @@ class Keys:
         """What it says of the column: the object's field of that name, or else all that it says."""
         try:
             said = self._by_schema(key)
-        except NotRead:
+        except Undecodable:
             said = _by_itself(key)
         if isinstance(said, Mapping):
             said = said.get(column)
@@ -54,13 +49,13 @@ class Keys:
     def _text(self, key: bytes) -> str:
         try:
             return _as_text(self._by_schema(key))
-        except NotRead:
+        except Undecodable:
             # No text begins with a zero byte.
             return _as_hexadecimal(key) if key[:1] == FRAMED else text_of(key)
 
     def _by_schema(self, key: bytes) -> Any:
         if key[:1] != FRAMED or len(key) < FRAME or not self._registry.has_address:
-            raise NotRead
+            raise Undecodable("it names no schema")
         number = int.from_bytes(key[1:FRAME], "big")
         if number not in self._readers:
             self._readers[number] = self._reader(number)
@@ -68,11 +63,11 @@ class Keys:
 
     def _reader(self, number: int) -> Callable[[bytes], Any]:
         if number in self._unknown or len(self._unknown) >= MOST_UNKNOWN:
-            raise NotRead
+            raise Undecodable("its schema is unknown")
         schema = self._registry.schema(number)
         if schema is None:
             self._unknown.add(number)
-            raise NotRead
+            raise Undecodable("its schema is unknown")
         return _reader_by(schema, self._registry)
 
 
@@ -82,37 +77,22 @@ def _reader_by(schema: Mapping[str, Any], registry: Registry) -> Callable[[bytes
             return _json_reader
         case "AVRO":
             try:
-                return _avro_reader(parsed(schema, registry.version))
+                return partial(decoded, schema=parsed(schema, registry.version)[1])
             except UnknownSchema:
                 return _none_reads
         case _:
             return _none_reads
 
 
-def _avro_reader(schema: Any) -> Callable[[bytes], Any]:
-    def read(body: bytes) -> Any:
-        stream = BytesIO(body)
-        try:
-            said = fastavro.schemaless_reader(stream, schema, None)
-        # A body of other bytes can break any promise that the reader makes of them.
-        except Exception:
-            raise NotRead from None
-        if stream.tell() != len(body):
-            raise NotRead
-        return said
-
-    return read
-
-
 def _json_reader(body: bytes) -> Any:
     try:
         return _by_itself(body)
     except UnicodeDecodeError:
-        raise NotRead from None
+        raise Undecodable("it is no text") from None
 
 
 def _none_reads(_body: bytes) -> Any:
-    raise NotRead
+    raise Undecodable("nothing reads its schema")
 
 
 def _by_itself(key: bytes) -> Any:

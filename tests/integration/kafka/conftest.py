@@ -1,7 +1,7 @@
 """A broker with its registry for all of these tests; to each a topic of its own, and a lake that it is loaded into."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -132,10 +132,10 @@ class Topic:
 class Avro:
     """Writes values or keys by one schema, framed as Confluent's serializers do; `referred` are types that it names."""
 
-    def __init__(self, number: int, schema: dict | str, referred: Mapping[str, dict] | None = None) -> None:
+    def __init__(self, number: int, schema: dict | str, referred: Sequence[dict] = ()) -> None:
         self.number = number
         named: dict = {}
-        for each in (referred or {}).values():
+        for each in referred:
             fastavro.parse_schema(each, named)
         self.schema = fastavro.parse_schema(schema, named)
 

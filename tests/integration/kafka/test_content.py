@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import requests
 
 from data_platform.connectors.kafka.registry import Registry
 from data_platform.declarations import JSON, LIST, STRING, Column, Concealed, Mask, Messages, Personal, Stream
@@ -117,8 +116,7 @@ def test_a_schema_may_refer_to_others_that_refer_to_one_again(topic: Topic) -> N
     event = record(("event_id", "string"), ("paid", "shop.Paid"), ("owed", ["null", "shop.Owed"]))
     referring = [{"name": f"shop.{name}", "subject": subjects[name], "version": 1} for name in sums]
     number = topic.server.registry.register(f"{topic.name}-value", event, referring)
-    whole = {"shop.Money": money, **{f"shop.{name}": schema for name, schema in sums.items()}}
-    avro = Avro(number, event, whole)
+    avro = Avro(number, event, [money, *sums.values()])
     amount = {"sum": {"value": 5, "currency": "EUR"}}
     topic.send([avro.value({"event_id": "e1", "paid": amount, "owed": None})])
     topic.send([avro.value({"event_id": "e2", "paid": amount, "owed": amount})])
@@ -215,12 +213,8 @@ def test_a_key_that_lacks_the_column_deletes_nothing(topic: Topic) -> None:
 
 
 def json_schema(topic: Topic, of: str) -> int:
-    schema = '{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}'
-    asked = {"schema": schema, "schemaType": "JSON"}
-    url = f"{topic.server.registry.url}/subjects/{topic.name}-{of}/versions"
-    kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
-    number: int = requests.post(url, json=asked, headers=kind, timeout=30).json()["id"]
-    return number
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+    return topic.server.registry.register(f"{topic.name}-{of}", schema, kind="JSON")
 
 
 def test_json_that_names_a_schema_is_json(topic: Topic) -> None:
