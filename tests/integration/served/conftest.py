@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -149,6 +150,11 @@ class Loading:
 @pytest.fixture(scope="session")
 def served_postgres() -> Iterator[PostgresServer]:
     with PostgresServer() as server:
+        # It would begin transactions of its own, once a minute, and some tests count how many there were.
+        with closing(server.connect()) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("alter system set autovacuum = off")
+            connection.cursor().execute("select pg_reload_conf()")
         yield server
 
 
