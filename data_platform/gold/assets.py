@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dagster import (
     AssetCheckResult,
@@ -12,14 +12,18 @@ from dagster import (
     AutomationCondition,
     Backoff,
     Failure,
+    InitResourceContext,
     Output,
+    ResourceDefinition,
     RetryPolicy,
+    with_resources,
 )
 
 from data_platform.gold import readers
 from data_platform.gold.absent import absent_sources, without
+from data_platform.gold.builder import Builder, BuilderLost, Built
 from data_platform.gold.counted import row_counts
-from data_platform.gold.dbt import artifacts_in, prepared_in, run_dbt, seed_parse
+from data_platform.gold.dbt import artifacts_in, prepared_in
 from data_platform.gold.library import (
     DagsterDbtTranslator,
     DbtCoreCliEventMessage,
@@ -32,10 +36,6 @@ from data_platform.gold.prepare import prepare
 from data_platform.gold.warehouse import silver_key
 from data_platform.lake.places import lake_of
 from data_platform.settings import Settings
-
-if TYPE_CHECKING:
-    from dbt.cli.main import dbtRunnerResult
-    from dbt_common.events.base_types import EventMsg
 
 EVERY_MODEL = "fqn:*"
 
@@ -85,14 +85,20 @@ def gold_assets(
         # One process at a time writes to a DuckDB file, and one build at a time to any warehouse.
         pool=settings.warehouse,
         retry_policy=RETRIES,
+        required_resource_keys={"dbt"},
     )
     def gold(context: AssetExecutionContext) -> Iterator[Output[None] | AssetCheckResult]:
-        yield from build(context, settings)
+        yield from build(context, settings, context.resources.dbt)
 
-    return gold
+    def begun_with_the_run(_: InitResourceContext) -> Iterator[Builder]:
+        with Builder(settings) as builder:
+            yield builder
+
+    (ready,) = with_resources([gold], {"dbt": ResourceDefinition(begun_with_the_run)})
+    return ready
 
 
-def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
+def build(context: AssetExecutionContext, settings: Settings, builder: Builder) -> Iterator[Any]:
     """Build the selected models and run their tests; the events follow when dbt is done."""
     manifest, translator, project = get_manifest_and_translator_from_dbt_assets([context.assets_def])
     selection, indirect_selection = get_subset_selection_for_context(
@@ -116,34 +122,28 @@ def build(context: AssetExecutionContext, settings: Settings) -> Iterator[Any]:
     ]
     if indirect_selection:
         arguments += ["--indirect-selection", indirect_selection]
-    target = artifacts_in(settings)
-    seed_parse(settings, target)
     if settings.warehouse == "duckdb":
         readers.begin(settings)
-
-    results: list[DbtCoreCliEventMessage] = []
-    ended = run_dbt(settings, arguments, target, lambda event: _keep_result(event, results))
-    if ended.success and not results:
+    try:
+        built = builder.build(arguments)
+    except BuilderLost as reason:
+        raise Failure(f"gold was not built: {reason}.") from None
+    results = [DbtCoreCliEventMessage(dict(each), event_history_metadata={}) for each in built.results]
+    if built.success and not results:
         raise Failure(
             "gold has nothing to be built from yet: what was selected depends on silver tables that are not "
             f"there. Materialize what it needs of these first: {', '.join(f'silver/{name}' for name in absent)}.",
             allow_retries=False,
         )
-    if ended.success and settings.warehouse == "duckdb":
+    if built.success and settings.warehouse == "duckdb":
         readers.publish(settings)
+    target = artifacts_in(settings)
     rows = row_counts(settings, _tables(results, manifest))
     for result in results:
         count = rows.get(result.raw_event["data"]["node_info"]["node_name"])
         for event in result.to_default_asset_events(manifest, translator, context, target, project):
             yield event if count is None else _with_row_count(event, count)
-    _raise_failure(ended, target)
-
-
-def _keep_result(event: "EventMsg", results: list[DbtCoreCliEventMessage]) -> None:
-    from dbt_common.events.functions import msg_to_dict
-
-    if event.info.name in ("LogModelResult", "LogTestResult"):
-        results.append(DbtCoreCliEventMessage(msg_to_dict(event), event_history_metadata={}))
+    _raise_failure(built, target)
 
 
 def _tables(results: list[DbtCoreCliEventMessage], manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -162,16 +162,15 @@ def _with_row_count(event: Any, count: int) -> Any:
     return event.with_metadata({**event.metadata, "dagster/row_count": count})
 
 
-def _raise_failure(ended: "dbtRunnerResult", target: Path) -> None:
+def _raise_failure(built: Built, target: Path) -> None:
     """Say what failed. A test that fails would fail again, so only a model is tried once more."""
-    if ended.success:
+    if built.success:
         return
-    nodes = [result for result in getattr(ended.result, "results", []) if result.status in ("error", "fail")]
-    if not nodes:
-        raise Failure(f"dbt could not build gold: {ended.exception}. Its log is {target / 'dbt.log'}.")
-    told = "; ".join(f"{node.node.name}: {node.message}" for node in nodes)
+    if not built.failed:
+        raise Failure(f"dbt could not build gold: {built.trouble}. Its log is {target / 'dbt.log'}.")
+    told = "; ".join(f"{each.name}: {each.message}" for each in built.failed)
     raise Failure(
         f"dbt could not build all of gold, and what is behind it was left as it was. {told}. "
         f"Its log is {target / 'dbt.log'}.",
-        allow_retries=any(node.status == "error" for node in nodes),
+        allow_retries=any(each.is_error for each in built.failed),
     )

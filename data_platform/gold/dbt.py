@@ -1,7 +1,7 @@
 """dbt, run inside this process with what the platform's settings say.
 
 dagster-dbt starts `dbt --version` and then dbt in processes of their own, each importing dbt anew, and that
-takes longer than most builds. Here dbt is imported once, by the process that builds.
+takes longer than most builds. Here dbt is imported once; a run's builds have a process of their own (builder.py).
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from data_platform.settings import CHECKOUT, Settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
 
 # DuckDB's extensions come from packages, so that nothing is downloaded; profiles.yml names this folder too.
@@ -29,8 +30,9 @@ def run_dbt(
     arguments: Sequence[str],
     target: Path,
     listen: "Callable[[EventMsg], None] | None" = None,
+    manifest: "Manifest | None" = None,
 ) -> "dbtRunnerResult":
-    """Run one dbt command, its artifacts and its log going to `target`."""
+    """Run one dbt command, its artifacts and its log going to `target`. With a manifest the project is not read."""
     from dbt.cli.main import dbtRunner
 
     if settings.warehouse == "duckdb":
@@ -40,7 +42,7 @@ def run_dbt(
     places = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(target)]
     try:
         with _environment(settings), contextlib.chdir(project):
-            return dbtRunner(callbacks=[listen] if listen else []).invoke(
+            return dbtRunner(manifest, callbacks=[listen] if listen else []).invoke(
                 ["--log-path", str(target), "--no-use-colors", *arguments, *places]
             )
     finally:

@@ -36,7 +36,6 @@ _forks.set_forkserver_preload(
         "data_platform.connectors.landing.appflow",
         "data_platform.silver.step",
         "data_platform.gold.assets",
-        "dbt.cli.main",
     ]
 )
 

@@ -10,7 +10,7 @@ from data_platform.lake.tables import Lake
 from data_platform.sources.salesforce import TABLES
 from sandbox.world.company import Sizes
 from tests.faults.chain import Chain, company
-from tests.faults.launcher import Fault, KillAt
+from tests.faults.launcher import Fault, InDbt, KillAt
 from tests.faults.result import Result
 from tests.faults.truth import Truth, gold_differs, gold_differs_from_truth, lake_differs
 
@@ -18,7 +18,7 @@ SIZES = Sizes(accounts=60, contacts=100, leads=300, opportunities=100)
 TO_SILVER = 'key:"bronze/salesforce/*" or key:"silver/salesforce_*" or key:"silver/opportunity_amounts"'
 GOLD = 'key:"gold/*"'
 IN_THE_LAKE = 'key:"lake/gold/*"'
-RUN_DBT = "data_platform.gold.assets:run_dbt"
+BUILD = "data_platform.gold.builder:Builder.build"
 RUN_MODEL = "dbt.task.run:ModelRunner.execute"
 COMMIT = "data_platform.lake.mirror:_commit"
 RUN_SQL = "dbt.adapters.duckdb.connections:DuckDBConnectionManager.add_query"
@@ -38,15 +38,15 @@ def _either_way(name: str, fault: Fault) -> Point:
 
 
 POINTS = (
-    _either_way("before dbt", KillAt(RUN_DBT)),
+    _either_way("before dbt", KillAt(BUILD)),
     # Five views of staging come first.
-    _either_way("between two models", KillAt(RUN_MODEL, call=7)),
+    _either_way("between two models", InDbt(KillAt(RUN_MODEL, call=7))),
     Point(
         "inside a model",
-        KillAt(RUN_SQL, about="create  table", after=True),
-        KillAt(RUN_SQL, about="delete from", after=True),
+        InDbt(KillAt(RUN_SQL, about="create  table", after=True)),
+        InDbt(KillAt(RUN_SQL, about="delete from", after=True)),
     ),
-    _either_way("after dbt, not reported", KillAt(RUN_DBT, after=True)),
+    _either_way("after dbt, not reported", KillAt(BUILD, after=True)),
     _either_way("built, not shown to analysts", KillAt("data_platform.gold.readers:_copied")),
 )
 

@@ -26,7 +26,7 @@ from data_platform.silver.user_sessions import USER_SESSIONS
 from tests.faults.chain import Chain
 from tests.faults.kills_gold import RUN_MODEL, warehouse
 from tests.faults.kills_silver import COMMIT_ON_ITS_WAY, DATA_FILE
-from tests.faults.launcher import Fault, KillAt, KillWhenWritten
+from tests.faults.launcher import Fault, InDbt, KillAt, KillWhenWritten
 from tests.faults.result import Difference, Result, Row
 from tests.faults.truth import gold_differs, held
 
@@ -83,7 +83,7 @@ def run() -> list[Result]:
             undisturbed.must_run(silver_and_gold(company))
             for point in POINTS:
                 kill(killed, point, company, results[point.name])
-            killed.must_be_killed(silver_and_gold(company), KillAt(RUN_MODEL, call=30))
+            killed.must_be_killed(silver_and_gold(company), InDbt(KillAt(RUN_MODEL, call=30)))
             gold.kills += 1
             killed.must_run(silver_and_gold(company))
             for point in POINTS:

@@ -5,7 +5,9 @@ The process is forked from one that has imported the libraries and nothing of th
 """
 
 import os
+import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,6 +119,18 @@ class KillWhenWritten:
 
     def _files(self) -> set[Path]:
         return set(Path(self.folder).glob(self.pattern))
+
+
+@dataclass(frozen=True)
+class InDbt:
+    """A fault in the process of dbt that a run begins; it dies with the run, and the run with it."""
+
+    fault: Fault
+
+    def plant(self) -> None:
+        told = pickle.dumps(self.fault).hex()
+        planted = [sys.executable, "-m", "tests.faults.dbt_process", told]
+        patch("data_platform.gold.builder:_command", lambda original, fd: [*planted, original(fd)[-1]])
 
 
 @dataclass(frozen=True)
