@@ -86,7 +86,7 @@ class Appender:
         self._waiting, self._waiting_rows = [], 0
         with explained(self.table.uri, "writing to"):
             if not self._files or self._files[-1].rows >= FILE_ROWS:
-                self._files.append(self._new_file())
+                self._files.append(self._new_file(rows))
             self._files[-1].write(rows, self.folder.statistics)
 
     def _stamped(self, rows: pa.Table) -> pa.Table:
@@ -101,7 +101,8 @@ class Appender:
         ]
         return pa.Table.from_arrays(columns, schema=self.folder.schema)
 
-    def _new_file(self) -> DataFile:
+    def _new_file(self, first: pa.Table) -> DataFile:
         if self._files:
             self._files[-1].writer.close()
-        return self.folder.new_file(f"part-{self.batch:08d}", {LANDED_ON: self.landed_at.date().isoformat()})
+        landed_on = {LANDED_ON: self.landed_at.date().isoformat()}
+        return self.folder.new_file(f"part-{self.batch:08d}", landed_on, first)

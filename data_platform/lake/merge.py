@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pyarrow as pa
+from deltalake import ColumnProperties, WriterProperties
+
 from data_platform.lake.errors import CommitLost, LakeError, explained
-from data_platform.lake.files import STATISTICS
+from data_platform.lake.files import STATISTICS, hardly_repeating
 from data_platform.lake.ranges import where_keys_lie
 from data_platform.lake.spark import commit_says
 from data_platform.lake.tables import APP_ID, LakeTable, Note
@@ -132,6 +135,7 @@ def _merge_here(table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> 
             target_alias="t",
             # Else the commit would name the lowest and the highest key, a person's too.
             streamed_exec=True,
+            writer_properties=_written_like(fetched),
             commit_properties=table.carrying(note, table.batch + 1, retries=0),
         )
         for clause in how.clauses:
@@ -143,6 +147,14 @@ def _merge_here(table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> 
             else:
                 merging = merging.when_not_matched_insert(taken, clause.when or None)
         merging.execute()
+
+
+def _written_like(rows: pa.Table) -> WriterProperties:
+    """As Spark writes a table of such rows, which gives up a dictionary that is not worth its room."""
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        compression="SNAPPY", column_properties=dict.fromkeys(sorted(hardly_repeating(rows)), plain)
+    )
 
 
 def _merge_there(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
