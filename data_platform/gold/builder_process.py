@@ -62,10 +62,9 @@ def _keep_result(event: "EventMsg", results: list[dict[str, Any]]) -> None:
 
 
 def _failed(ended: "dbtRunnerResult") -> list[Failed]:
-    nodes = getattr(ended.result, "results", []) if not ended.success else []
     return [
         Failed(node.node.name, str(node.message), node.status == "error")
-        for node in nodes
+        for node in getattr(ended.result, "results", [])
         if node.status in ("error", "fail")
     ]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from data_platform.lake.tables import LakeTable
 
 ROW_GROUP_ROWS = 25_000
-# So many rows tell whether the values of a column repeat; of half as many that would be chance.
+# So many rows tell whether the values of a column repeat; fewer than half as many would by chance.
 SAMPLE_ROWS = 2_000
 STATISTICS = "delta.dataSkippingStatsColumns"
 # A decimal is a number with all its digits there.
@@ -149,10 +149,10 @@ class Folder:
         schema = pa.schema(delta.schema().to_arrow())
         return cls(uri, storage_options, schema, statistics_of(delta), delta.metadata().partition_columns)
 
-    def new_file(self, name: str, partition: Mapping[str, str], first: pa.Table | None) -> DataFile:
+    def new_file(self, name: str, partition: Mapping[str, str], first: pa.Table) -> DataFile:
         """One that begins with these rows."""
         if self._dictionaries is None:
-            plain = hardly_repeating(first) if first else ()
+            plain = hardly_repeating(first)
             self._dictionaries = [leaf for leaf in _leaves(self.schema) if leaf not in plain]
         folders = "".join(f"{column}={partition[column]}/" for column in self.partitioned_by)
         path = f"{folders}{name}-{uuid.uuid4()}.parquet"
@@ -182,9 +182,9 @@ class Folder:
     ) -> None:
         """One more file, of these groups of rows."""
         coming = iter(groups)
-        first = next(coming, None)
+        first = next(coming, self.schema.empty_table())
         files.append(self.new_file(name, partition, first))
-        for rows in chain([first] if first else (), coming):
+        for rows in chain([first], coming):
             files[-1].write(rows, self.statistics)
         files[-1].writer.close()
 

@@ -148,7 +148,7 @@ def _process(settings: Settings, jars: Sequence[Path], jvm: Sequence[str]) -> di
         **options,
         **LOCAL,
         "spark.driver.extraClassPath": ":".join(map(str, jars)),
-        # All of its memory from the start: as it grows, it stops to clean up twice as often.
+        # All of its memory from the start: while it grows, it stops to clean up half as often again.
         "spark.driver.extraJavaOptions": " ".join(
             (*LOCAL_JVM, f"-Xms{settings.spark_driver_memory}", *archive, *jvm)
         ),
