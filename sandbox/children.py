@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 ENDS_WITHIN = 30.0
 LEAVES_WITHIN = 10.0
@@ -17,6 +18,7 @@ PORTS = range(20_000, 28_000)
 KEPT_PORTS = range(28_000, 32_000)
 # A server listens only some time after it was given its port, and others start beside it.
 _given: set[int] = set()
+_giving = Lock()
 
 
 def kept_port(wished: int = 0) -> int:
@@ -30,10 +32,12 @@ def free_port(wished: int = 0, ports: range = PORTS) -> int:
     deadline = time.monotonic() + (LEAVES_WITHIN if wished else 0)
     while wished and not _is_free(wished) and time.monotonic() < deadline:
         time.sleep(0.02)
-    port = wished
-    while not port or not _is_free(port):
-        port = secrets.choice([other for other in ports if other not in _given])
-    _given.add(port)
+    # Servers start in threads, and what one of them is about to be given looks free to the others.
+    with _giving:
+        port = wished
+        while not port or not _is_free(port):
+            port = secrets.choice([other for other in ports if other not in _given])
+        _given.add(port)
     return port
 
 
