@@ -82,13 +82,22 @@ class _Download:
         return sum(self._api.count(self._what, _question(event, days)) for event in self._events)
 
     def read(self, account: Account, days: Days) -> Iterator[pa.RecordBatch]:
-        for event in self._events:
-            origin = f"{account.id} {self._what} {event} {days.first} to {days.last}"
-            for rows in read_pages(
-                "CleverTap", self._api.pages(self._what, _question(event, days)), self._pages
-            ):
-                self.shape.heed(rows)
-                yield bronze_rows(self._table, self._completed(rows, event, days), op="upsert", origin=origin)
+        """All events in one go: while the last page of one is read, the first of the next is asked for."""
+        asked = f"{days.first} to {days.last}"
+
+        def of_page(page: tuple[str, bytes]) -> pa.RecordBatch:
+            event, body = page
+            rows = self._pages.read(body)
+            self.shape.heed(rows)
+            origin = f"{account.id} {self._what} {event} {asked}"
+            return bronze_rows(self._table, self._completed(rows, event, days), op="upsert", origin=origin)
+
+        pages = (
+            (event, body)
+            for event in self._events
+            for body in self._api.pages(self._what, _question(event, days))
+        )
+        yield from read_pages("CleverTap", pages, of_page)
 
     def _completed(self, rows: Rows, event: str, days: Days) -> Rows:
         if not self.is_of_events:

@@ -105,7 +105,7 @@ class _Insights:
     def read(self, account: Account, days: Days) -> Iterator[pa.RecordBatch]:
         run = self._computed(account, days)
         origin = f"act_{account.id} {self._table.reads} {days.first} to {days.last}"
-        for rows in read_pages("Facebook", self._bodies(run), self._pages):
+        for rows in read_pages("Facebook", self._bodies(run), self._pages.read):
             yield bronze_rows(self._table, rows, op="upsert", origin=origin)
 
     def _computed(self, account: Account, days: Days) -> str:

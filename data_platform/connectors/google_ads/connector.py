@@ -125,7 +125,7 @@ class _Report:
 
     def read(self, account: Account, days: Days) -> Iterator[pa.RecordBatch]:
         origin = f"customer {account.id} {self._table.reads} {days.first} to {days.last}"
-        for rows in read_pages("Google Ads", self._batches(account, days), self._pages):
+        for rows in read_pages("Google Ads", self._batches(account, days), self._pages.read):
             yield bronze_rows(self._table, rows, op="upsert", origin=origin)
 
     def _batches(self, account: Account, days: Days) -> Iterator[bytes]:
