@@ -56,7 +56,7 @@ def prepared_in(settings: Settings) -> Path:
 
 
 def artifacts_in(settings: Settings) -> Path:
-    """Where builds leave dbt's artifacts and its log."""
+    """Where builds leave what dbt makes of the project."""
     folder = settings.home / "warehouse" / "dbt"
     return folder if settings.warehouse == "duckdb" else folder / settings.warehouse
 

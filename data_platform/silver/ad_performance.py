@@ -4,6 +4,8 @@ Known untruths: a day is the account's own, so that two accounts' days begin at 
 that nobody publishes, or before the first rate, has no dollars; Facebook's ad sets are called ad groups.
 """
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
@@ -70,8 +72,11 @@ def touched(changed: Inputs, live: Inputs) -> DataFrame:
     by_rate = touched_by_rates(
         in_one_schema(live), changed[RATES], live[RATES], currency="currency", day="day"
     )
-    key = list(AD_PERFORMANCE.key)
-    return in_one_schema(changed).select(key).unionByName(by_rate.select(key))
+    changed_ads = (
+        changed[name].select(F.lit(platform).alias("platform"), "ad_id", F.col("date").alias("day"))
+        for name, platform in ((FACEBOOK, "facebook"), (GOOGLE, "google"))
+    )
+    return reduce(DataFrame.unionByName, changed_ads, by_rate.select(*AD_PERFORMANCE.key))
 
 
 AD_PERFORMANCE = Joined(
@@ -101,5 +106,6 @@ AD_PERFORMANCE = Joined(
     ),
     made=ad_performance,
     touched=touched,
+    by_key_alone=(FACEBOOK, GOOGLE, RATES),
     belonging={ads: {"ad_id": "ad_id", "day": "date"} for ads in (FACEBOOK, GOOGLE)},
 )

@@ -24,6 +24,9 @@ class Joined:
     that changed (at first all; deleted ones too), the inputs' live rows and the table's own as they stand it gives the
     keys that come out differently, and the rows that these have now.
 
+    `by_key_alone` names the inputs of whose changed rows `touched` takes the key alone. It is given nothing else of
+    them, and what they were, which would tell the same key, is not looked up.
+
     `belonging` says of an input which of the key's columns it has: under the same names, under others, or by what
     expression. Rows of it that belong to no touched key are not looked at, and files that hold none not opened. `rules`
     are counted by checks over the live rows; they keep none out.
@@ -38,6 +41,7 @@ class Joined:
     made: Callable[[Inputs], DataFrame] | None = None
     touched: Callable[[Inputs, Inputs], DataFrame] | None = None
     carried_on: Callable[[Inputs, Inputs, DataFrame], tuple[DataFrame, DataFrame]] | None = None
+    by_key_alone: tuple[str, ...] = ()
     belonging: Mapping[str, tuple[str, ...] | Mapping[str, str]] = field(default_factory=dict)
     partitioned_by: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()

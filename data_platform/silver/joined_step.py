@@ -120,7 +120,9 @@ def _anew(
         raise AssertionError("unreachable")
     try:
         since = {
-            source.silver_name: _and_before(spark, source, silver, held[source.silver_name], since)
+            source.silver_name: _of_key_alone(source, silver, held[source.silver_name], since)
+            if source.silver_name in table.by_key_alone
+            else _and_before(spark, source, silver, held[source.silver_name], since)
             for source in table.inputs
         }
     except NotKept as reason:
@@ -148,17 +150,29 @@ def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFra
     return read(spark, held, after=done if done <= held.batch else 0)
 
 
+def _of_key_alone(
+    source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
+) -> DataFrame:
+    _must_have_gone_on(silver, held)
+    # Named, or Spark would find a filter the columns that are not selected.
+    return since[source.silver_name].select(*source.silver_key).alias(source.silver_name)
+
+
 def _and_before(
     spark: "SparkSession", source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
 ) -> DataFrame:
     """The rows of an input that changed, as they are and as they were when they were last looked at."""
+    _must_have_gone_on(silver, held)
     changed, done = since[source.silver_name], reached(silver, held)
-    if held.batch == done:
-        return changed
+    before = rows_before(spark, held, source, done, changed) if done < held.batch else None
+    return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
+
+
+def _must_have_gone_on(silver: LakeTable, held: LakeTable) -> None:
+    """What an input that was made anew does not have any more has no row that tells of it."""
+    done = reached(silver, held)
     if held.batch < done:
         raise NotKept(f"{held.uri} at batch {done}, of which it has only {held.batch} since it was made anew")
-    before = rows_before(spark, held, source, done, changed)
-    return changed if before is None else changed.unionByName(before, allowMissingColumns=True)
 
 
 def _concerned(

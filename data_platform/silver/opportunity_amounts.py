@@ -42,5 +42,6 @@ OPPORTUNITY_AMOUNTS = Joined(
     ),
     made=opportunity_amounts,
     touched=touched,
+    by_key_alone=(DEALS, RATES),
     belonging={DEALS: ("opportunity_id",)},
 )

@@ -127,6 +127,7 @@ ORDER_RECONCILIATION = Joined(
     ),
     made=order_reconciliation,
     touched=touched,
+    by_key_alone=(WAREHOUSE, PAID),
     belonging={WAREHOUSE: ("order_id",), EVENTS: ("order_id",), LINES: ("order_id",)},
     rules=(holds("agrees", "{state} = 'agrees'", "is booked and paid as it was ordered"),),
 )

@@ -198,6 +198,7 @@ ORDERS = Joined(
     ),
     made=orders,
     touched=touched,
+    by_key_alone=(WAREHOUSE, RATES),
     belonging={WAREHOUSE: ("order_id",), EVENTS: ("order_id",)},
     rules=(
         Rule(

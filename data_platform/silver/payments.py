@@ -75,6 +75,7 @@ PAYMENTS = Joined(
     ),
     made=payments,
     touched=touched,
+    by_key_alone=(SHOP, RATES),
     belonging={SHOP: ("payment_id",), EVENTS: ("payment_id",)},
     rules=(holds("paid_before_it_changed", "{paid_at} <= {updated_at}", "is paid before it last changed"),),
 )

@@ -101,6 +101,7 @@ PRODUCTS = Joined(
     ),
     made=products,
     touched=touched,
+    by_key_alone=(CATALOGUE,),
     belonging={CATALOGUE: ("product_id",), UPDATES: ("product_id",)},
     rules=(
         Rule(

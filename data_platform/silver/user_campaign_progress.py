@@ -102,6 +102,7 @@ USER_CAMPAIGN_PROGRESS = Joined(
     ),
     made=user_campaign_progress,
     touched=touched,
+    by_key_alone=(TASKS,),
     belonging={USERS: ("user_id", "campaign_id"), TASKS: ("campaign_id", "task_id")},
     partitioned_by=("created_on",),
     rules=(

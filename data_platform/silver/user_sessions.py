@@ -166,6 +166,7 @@ USER_SESSIONS = Joined(
     ),
     made=user_sessions,
     touched=touched,
+    by_key_alone=(RATES,),
     # Every event of a touched stretch is among the keys, under its own moment.
     belonging={EVENTS: {"visitor_id": VISITOR, "started_at": "event_time"}},
     rules=(holds("ends_after_it_starts", "{ended_at} >= {started_at}", "ends after it starts"),),

@@ -2,10 +2,12 @@
 
 import random
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from pyspark.errors import AnalysisException
 
 from data_platform.lake.errors import LakeError
 from data_platform.lake.tables import Lake
@@ -13,9 +15,11 @@ from data_platform.silver import before, joined_step
 from data_platform.silver.ad_performance import AD_PERFORMANCE
 from data_platform.silver.joined_step import join
 from data_platform.silver.opportunity_amounts import OPPORTUNITY_AMOUNTS
+from data_platform.silver.products import PRODUCTS
 from data_platform.silver.step import refine
 from data_platform.sources.facebook import FACEBOOK_ADS
 from data_platform.sources.google import GOOGLE_ADS
+from data_platform.sources.kafka import INVENTORY_UPDATES
 from data_platform.sources.rest_api import EXCHANGE_RATES
 from data_platform.sources.salesforce import OPPORTUNITIES
 from tests.integration.landed import land
@@ -137,19 +141,58 @@ def test_an_input_that_was_made_anew_is_followed_from_its_first_batch(spark, dea
     assert deals.silver("opportunity_amounts").position["silver/salesforce_opportunities"] == 1
 
 
-def test_where_the_version_before_may_be_vacuumed_all_is_made_anew(spark, deals, monkeypatch, caplog):
-    """What a changed row belonged to before can't be told then."""
+def test_an_input_that_is_told_by_its_key_alone_needs_no_version_before(spark, deals, monkeypatch, caplog):
     monkeypatch.setattr(before, "KEEP_REPLACED", timedelta(0))
     land(deals, OPPORTUNITIES, deal("in euros", "200.00", "EUR", MONDAY, second=1))
     land(deals, EXCHANGE_RATES, rate("GBP", MONDAY, "0.50"))
     made = refresh(spark, deals)
-    assert "made anew, all of it" in caplog.text
-    assert made.keys == len(dollars(deals)) == 6
+    assert "made anew" not in caplog.text
+    assert made.keys == 2
     assert dollars(deals)["in euros"] == Decimal("250.00")
     assert dollars(deals)["in pounds"] == Decimal("250.00")
+
+
+def test_of_an_input_that_is_told_by_its_key_alone_nothing_else_can_be_asked(spark, deals):
+    curious = replace(
+        OPPORTUNITY_AMOUNTS,
+        touched=lambda changed, _: (
+            changed[OPPORTUNITIES.silver_name].where("amount > 0").select("opportunity_id")
+        ),
+    )
+    land(deals, OPPORTUNITIES, deal("in euros", "200.00", "EUR", MONDAY, second=1))
+    refine(lambda: spark, OPPORTUNITIES, deals)
+    with pytest.raises(AnalysisException, match="amount"):
+        join(lambda: spark, curious, deals)
+
+
+def on_hand(event: str, product: str, quantity: int) -> dict:
+    told = {"event_id": event, "product_id": product, "warehouse_id": "W-1", "quantity_on_hand": quantity}
+    counted = {"reason": "stocktake", "category": "Books", "quantity_change": 0, "currency": "EUR"}
+    return told | counted | {"event_time": NOON, "_order": Decimal(quantity)}
+
+
+def stock(spark, lake, *told: dict) -> dict[str, int]:
+    """What is on hand of each product after these updates."""
+    land(lake, INVENTORY_UPDATES, *told)
+    refine(lambda: spark, INVENTORY_UPDATES, lake)
+    join(lambda: spark, PRODUCTS, lake)
+    held = lake.silver(PRODUCTS.name).query(
+        "select product_id, quantity_on_hand from held where not is_deleted"
+    )
+    return {row["product_id"]: row["quantity_on_hand"] for row in held.to_pylist()}
+
+
+@pytest.mark.parametrize(("kept", "anew"), [(before.KEEP_REPLACED, False), (timedelta(0), True)])
+def test_what_a_changed_row_belonged_to_before_is_followed(spark, lake, monkeypatch, caplog, kept, anew):
+    """Where the version that told may be vacuumed, all is made anew."""
+    monkeypatch.setattr(before, "KEEP_REPLACED", kept)
+    first = on_hand("1", "chair", 5), on_hand("2", "lamp", 9), on_hand("3", "table", 7)
+    assert stock(spark, lake, *first) == {"chair": 5, "table": 7, "lamp": 9}
+    assert stock(spark, lake, on_hand("3", "lamp", 11)) == {"chair": 5, "lamp": 11}
+    assert ("made anew, all of it" in caplog.text) == anew
     # What comes out as it was is no change to whoever reads on.
-    anew = deals.silver("opportunity_amounts").query("select opportunity_id from held where _batch = 2")
-    assert set(anew.column("opportunity_id").to_pylist()) == {"in euros", "in pounds"}
+    changed = lake.silver(PRODUCTS.name).query("select product_id from held where _batch = 2")
+    assert set(changed.column("product_id").to_pylist()) == {"table", "lamp"}
 
 
 def test_what_is_deleted_on_either_side_is_followed(spark, deals):

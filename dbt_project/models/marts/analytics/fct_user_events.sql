@@ -37,10 +37,18 @@ events as (
         coalesce(user_id, anonymous_id) as visitor_id
     from {{ ref('stg_kafka__user_events') }}
     {% if is_incremental() -%}
+    where {{ touched_since() }}
+
+    union all
+
+    select
+        *,
+        coalesce(user_id, anonymous_id) as visitor_id
+    from {{ ref('stg_kafka__user_events') }}
     where
-        {{ touched_since() }}
-        -- A late event joins two sessions, a missing one parts them: events that were in one, or are, follow.
-        or event_id in (
+        not {{ touched_since() }}
+        and event_id in (
+            -- A late event joins two sessions, a missing one parts them: events once or now in one follow.
             select held.event_id
             from {{ this }} as held
             inner join changed_sessions
@@ -49,8 +57,9 @@ events as (
                     held.session_key = changed_sessions.session_key
                     or held.event_time between changed_sessions.started_at and changed_sessions.ended_at
                 )
-        )
-        or event_id in (
+
+            union all
+
             select held.event_id
             from {{ this }} as held
             left join customers
