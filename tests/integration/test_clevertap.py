@@ -86,6 +86,29 @@ def test_a_first_load_lands_every_event_and_its_receipt_adds_up(app):
     assert loaded.drift == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda page: dict(reversed(page.items())),
+        lambda page: {"notes": ["[", {"next_cursor": "of nobody"}], **page, "more": ["]"]},
+        lambda page: {**page, "notes": []},
+    ],
+    ids=["before its records", "between other lists", "before another list"],
+)
+def test_the_next_page_is_found_wherever_a_page_names_it(app, told):
+    answer = app.server.server.answer
+
+    def told_otherwise(request):
+        given = answer(request)
+        page = json.loads(given.body)
+        return replace(given, body=json.dumps(told(page)).encode()) if "records" in page else given
+
+    app.server.server.answer = told_otherwise
+    loaded = app.load()
+    assert loaded.receipt.landed == len(app.true_events())
+    assert app.live() == app.true_events()
+
+
 def test_a_first_load_lands_every_person_once(app):
     loaded = app.load(CLEVERTAP_PROFILES)
     landed = app.live(CLEVERTAP_PROFILES)
