@@ -43,6 +43,12 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 _OTHERWISE: Final = (msgspec.ValidationError, pa.ArrowException, OverflowError)
 
 
+def around_records(page: bytes) -> bytes:
+    """A page without what stands between its first bracket and its last, mostly its records: what it says beside them
+    can be decoded without going through them. Where it has other lists too, that may be nothing, or be no JSON."""
+    return page[: page.find(b"[") + 1] + page[page.rfind(b"]") :]
+
+
 class JsonPages:
     """Reads pages of one shape: an object whose field `under` lists the records.
 

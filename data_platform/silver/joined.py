@@ -53,6 +53,12 @@ class Joined:
                 f"silver/{self.name} has to say how its rows are made: by made and touched, or by carried_on alone"
             )
 
+        known = {source.silver_name for source in self.inputs} if self.touched else set()
+        if strange := sorted(set(self.by_key_alone) - known):
+            raise DeclarationError(
+                f"silver/{self.name} names {', '.join(strange)} under by_key_alone; name inputs that touched is told of"
+            )
+
     def found_in(self, source: str) -> Mapping[str, str]:
         """The key's columns that an input has, with its column or expression for each."""
         had = self.belonging.get(source, ())

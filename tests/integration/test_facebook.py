@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -78,6 +79,28 @@ def test_a_first_load_lands_the_history_of_every_account(ads):
     assert loaded.receipt.landed == len(ads.truth())
     assert loaded.position["days"] == {account.id: "2026-05-31" for account in ACCOUNTS["facebook"]}
     assert ads.held.query("select _origin from held where _rescued is not null").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda page: dict(reversed(page.items())),
+        lambda page: {"notes": ["["], **page, "summary": [{"paging": {"next": "of nobody"}}]},
+        lambda page: {**page, "paging": {"filtering": "[]", **page["paging"]}},
+    ],
+    ids=["before its rows", "between other lists", "with brackets"],
+)
+def test_the_next_page_is_found_wherever_a_page_names_it(ads, told):
+    answer = ads.server.server.answer
+
+    def told_otherwise(request: Request) -> Answer:
+        given = answer(request)
+        page = json.loads(given.body)
+        return replace(given, body=json.dumps(told(page)).encode()) if "paging" in page else given
+
+    ads.server.server.answer = told_otherwise
+    ads.load()
+    assert ads.live() == ads.truth()
 
 
 def test_a_quiet_source_lands_no_row_and_leaves_no_commit(ads):

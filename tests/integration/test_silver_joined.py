@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from pyspark.errors import AnalysisException
 
+from data_platform.declarations import DeclarationError
 from data_platform.lake.errors import LakeError
 from data_platform.lake.tables import Lake
 from data_platform.silver import before, joined_step
@@ -163,6 +164,11 @@ def test_of_an_input_that_is_told_by_its_key_alone_nothing_else_can_be_asked(spa
     refine(lambda: spark, OPPORTUNITIES, deals)
     with pytest.raises(AnalysisException, match="amount"):
         join(lambda: spark, curious, deals)
+
+
+def test_what_is_told_by_its_key_alone_has_to_be_an_input():
+    with pytest.raises(DeclarationError, match="salesforce_leads under by_key_alone"):
+        replace(OPPORTUNITY_AMOUNTS, by_key_alone=("salesforce_leads",))
 
 
 def on_hand(event: str, product: str, quantity: int) -> dict:

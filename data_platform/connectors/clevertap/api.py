@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 
 from data_platform.connectors.base import CredentialsRefused, ReadAgain, SourceError
 from data_platform.connectors.http import PatientSession, Unreadable, header_date
+from data_platform.connectors.json_pages import around_records
 from data_platform.connectors.patience import Patience
 from data_platform.settings import Settings
 
@@ -105,11 +106,9 @@ class _Passcode(AuthBase):
 
 
 def _said_around_records(page: bytes) -> _Said | None:
-    """What a page says beside its records, without going through them: whoever makes rows of them does that. None where
-    that names no page to follow, as on the last one."""
-    begin, end = page.find(b"["), page.rfind(b"]")
+    """None where that names no page to follow, as on the last one."""
     with suppress(msgspec.MsgspecError):
-        said = _SAID.decode(page[: begin + 1] + page[end:])
+        said = _SAID.decode(around_records(page))
         return said if said.next_cursor else None
     return None
 

@@ -5,6 +5,7 @@ An asynchronous report run is asked for some days, followed until it is computed
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cached_property
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from data_platform.connectors.base import CredentialsRefused, Landed, Offer, ReadAgain
 from data_platform.connectors.facebook.graph import Graph
 from data_platform.connectors.http import Unreadable, header_date
-from data_platform.connectors.json_pages import JsonPages
+from data_platform.connectors.json_pages import JsonPages, around_records
 from data_platform.connectors.pages import read_pages
 from data_platform.connectors.records import bronze_rows
 from data_platform.connectors.windows import Account, Days, WindowedLoad, yesterday
@@ -36,7 +37,10 @@ class _Paging(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    paging: _Paging = msgspec.field(default_factory=_Paging)
+    paging: _Paging | None = None
+
+
+_PAGE = msgspec.json.Decoder(_Page)
 
 
 class _Run(msgspec.Struct):
@@ -135,9 +139,16 @@ class _Insights:
             body = self._graph.get(f"{run}/insights", limit=PAGE_ROWS, **after).content
             yield body
             try:
-                paging = msgspec.json.decode(body, type=_Page).paging
+                paging = _paging(body)
             except msgspec.DecodeError:
                 raise Unreadable("its answer was no page with cursors") from None
             if not paging.next:
                 return
             after = {"after": paging.cursors.after}
+
+
+def _paging(page: bytes) -> _Paging:
+    with suppress(msgspec.DecodeError):
+        if paging := _PAGE.decode(around_records(page)).paging:
+            return paging
+    return _PAGE.decode(page).paging or _Paging()
