@@ -92,8 +92,9 @@ def test_a_first_load_lands_every_event_and_its_receipt_adds_up(app):
         lambda page: dict(reversed(page.items())),
         lambda page: {"notes": ["[", {"next_cursor": "of nobody"}], **page, "more": ["]"]},
         lambda page: {**page, "notes": []},
+        lambda page: {"notes": [], **page},
     ],
-    ids=["before its records", "between other lists", "before another list"],
+    ids=["before its records", "between other lists", "before another list", "after another list"],
 )
 def test_the_next_page_is_found_wherever_a_page_names_it(app, told):
     answer = app.server.server.answer

@@ -106,10 +106,10 @@ class _Passcode(AuthBase):
 
 
 def _said_around_records(page: bytes) -> _Said | None:
-    """None where that names no page to follow, as on the last one."""
+    """None where that is not all of it, or names no page to follow, as on the last one."""
     with suppress(msgspec.MsgspecError):
         said = _SAID.decode(around_records(page))
-        return said if said.next_cursor else None
+        return said if said.status and said.next_cursor else None
     return None
 
 
