@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 ENDS_WITHIN = 30.0
-LEAVES_WITHIN = 10.0
+LEAVES_WITHIN = 30.0
 
 # Below those that the system gives to connections: one of those would be taken while its server still starts.
 PORTS = range(20_000, 28_000)
@@ -28,17 +28,24 @@ def kept_port(wished: int = 0) -> int:
 
 def free_port(wished: int = 0, ports: range = PORTS) -> int:
     """The wished port where it is free, or else one that is."""
-    # Who had it last may be on the way out.
-    deadline = time.monotonic() + (LEAVES_WITHIN if wished else 0)
-    while wished and not _is_free(wished) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    if wished and _becomes_free(wished):
+        _given.add(wished)
+        return wished
     # Servers start in threads, and what one of them is about to be given looks free to the others.
     with _giving:
-        port = wished
+        port = 0
         while not port or not _is_free(port):
             port = secrets.choice([other for other in ports if other not in _given])
         _given.add(port)
     return port
+
+
+def _becomes_free(port: int) -> bool:
+    """Who had it last may be on the way out."""
+    deadline = time.monotonic() + LEAVES_WITHIN
+    while not (is_free := _is_free(port)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_free
 
 
 def _is_free(port: int) -> bool:

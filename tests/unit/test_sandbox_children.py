@@ -1,8 +1,12 @@
 """Ports for servers that are started side by side."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Timer
 
+import pytest
+
+from sandbox import children
 from sandbox.children import free_port
 
 SERVERS = 20
@@ -20,3 +24,16 @@ def test_servers_that_start_at_once_get_ports_of_their_own():
         ports = list(starting.map(start, range(SERVERS)))
     assert len(set(ports)) == SERVERS
     assert set(ports) <= set(FEW_PORTS)
+
+
+def test_a_wished_port_is_waited_for_while_who_had_it_leaves():
+    leaving = socket.create_server(("127.0.0.1", 0))
+    wished = leaving.getsockname()[1]
+    Timer(0.2, leaving.close).start()
+    assert free_port(wished) == wished
+
+
+def test_a_wished_port_that_another_keeps_is_left_to_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(children, "LEAVES_WITHIN", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        assert free_port(kept.getsockname()[1], FEW_PORTS) in FEW_PORTS
