@@ -37,18 +37,10 @@ events as (
         coalesce(user_id, anonymous_id) as visitor_id
     from {{ ref('stg_kafka__user_events') }}
     {% if is_incremental() -%}
-    where {{ touched_since() }}
-
-    union all
-
-    select
-        *,
-        coalesce(user_id, anonymous_id) as visitor_id
-    from {{ ref('stg_kafka__user_events') }}
     where
-        not {{ touched_since() }}
-        and event_id in (
-            -- A late event joins two sessions, a missing one parts them: events once or now in one follow.
+        {{ touched_since() }}
+        -- A late event joins two sessions, a missing one parts them: events that were in one, or are, follow.
+        or event_id in (
             select held.event_id
             from {{ this }} as held
             inner join changed_sessions
@@ -57,9 +49,8 @@ events as (
                     held.session_key = changed_sessions.session_key
                     or held.event_time between changed_sessions.started_at and changed_sessions.ended_at
                 )
-
-            union all
-
+        )
+        or event_id in (
             select held.event_id
             from {{ this }} as held
             left join customers

@@ -20,19 +20,10 @@ sessions as (
         lower(utm_source) as platform
     from {{ ref('stg_user_sessions') }}
     {% if is_incremental() -%}
-    where {{ touched_since() }}
-
-    union all
-
-    -- A customer may land late or be merged, a campaign may run later than its first visitor comes.
-    select
-        *,
-        {{ surrogate_key(['visitor_id', microseconds_of('started_at')]) }} as session_key,
-        lower(utm_source) as platform
-    from {{ ref('stg_user_sessions') }}
     where
-        not {{ touched_since() }}
-        and {{ surrogate_key(['visitor_id', microseconds_of('started_at')]) }} in (
+        {{ touched_since() }}
+        -- A customer may land late or be merged, a campaign may run later than its first visitor comes.
+        or {{ surrogate_key(['visitor_id', microseconds_of('started_at')]) }} in (
             select held.session_key
             from {{ this }} as held
             left join customers

@@ -19,15 +19,10 @@ reconciled as (
 transactions as (
     select * from {{ ref('stg_snowflake__financial_transactions') }}
     {% if is_incremental() -%}
-    where {{ touched_since() }}
-
-    union all
-
-    -- The order that was booked may land later, point to another customer now, or be reconciled anew.
-    select * from {{ ref('stg_snowflake__financial_transactions') }}
     where
-        not {{ touched_since() }}
-        and transaction_id in (
+        {{ touched_since() }}
+        -- The order that was booked may land later, point to another customer now, or be reconciled anew.
+        or transaction_id in (
             select held.transaction_id
             from {{ this }} as held
             left join orders on held.order_id = orders.order_id

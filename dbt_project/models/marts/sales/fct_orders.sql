@@ -15,18 +15,10 @@ orders as (
         coalesce(placed_at, {{ start_of_day('order_date') }}) as ordered_at
     from {{ ref('stg_orders') }}
     {% if is_incremental() -%}
-    where {{ touched_since() }}
-
-    union all
-
-    -- A customer or product that landed late, was merged or changed before the order is another version.
-    select
-        *,
-        coalesce(placed_at, {{ start_of_day('order_date') }}) as ordered_at
-    from {{ ref('stg_orders') }}
     where
-        not {{ touched_since() }}
-        and order_id in (
+        {{ touched_since() }}
+        -- A customer or product that landed late, was merged or changed before the order is another version.
+        or order_id in (
             select held.order_id
             from {{ this }} as held
             left join customers

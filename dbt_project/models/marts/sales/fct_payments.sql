@@ -7,15 +7,9 @@ with customers as (
 payments as (
     select * from {{ ref('stg_payments') }}
     {% if is_incremental() -%}
-    where {{ touched_since() }}
-
-    union all
-
-    -- The customer may land late, or be merged.
-    select * from {{ ref('stg_payments') }}
     where
-        not {{ touched_since() }}
-        and payment_id in (
+        {{ touched_since() }}
+        or payment_id in (
             select held.payment_id
             from {{ this }} as held
             left join customers
