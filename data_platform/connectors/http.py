@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -45,6 +45,17 @@ class _WholeAnswers(HTTPAdapter):
         answer = super().send(request, **(options | {"stream": True}))
         answer._content = b"".join(answer.iter_content(None))
         return answer
+
+
+class HeaderAuth(AuthBase):
+    """Puts the same headers on each request. Where a session has no login, requests looks into files for one."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
 
 
 class BearerAuth(AuthBase):

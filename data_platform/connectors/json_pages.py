@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -37,16 +37,23 @@ _PLAIN: Final = frozenset({"string", "boolean", "bigint", "double", "decimal", "
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 Path = tuple[str, ...]
+Said = TypeVar("Said")
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 # A page that is not as it was expected is read in another way.
 _OTHERWISE: Final = (msgspec.ValidationError, pa.ArrowException, OverflowError)
 
 
-def around_records(page: bytes) -> bytes:
-    """A page without what stands between its first bracket and its last, mostly its records: what it says beside them
-    can be decoded without going through them. Where it has other lists too, that may be nothing, or be no JSON."""
-    return page[: page.find(b"[") + 1] + page[page.rfind(b"]") :]
+def said_beside_records(
+    page: bytes, decoder: "msgspec.json.Decoder[Said]", is_all: Callable[[Said], object]
+) -> Said:
+    """What a page says beside its records, mostly without going through them: decoded without what stands between its
+    first bracket and its last. With other lists in it that may be no JSON, or not all, and the whole is decoded."""
+    with suppress(msgspec.DecodeError):
+        said = decoder.decode(page[: page.find(b"[") + 1] + page[page.rfind(b"]") :])
+        if is_all(said):
+            return said
+    return decoder.decode(page)
 
 
 class JsonPages:

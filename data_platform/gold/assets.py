@@ -114,8 +114,6 @@ def build(context: AssetExecutionContext, settings: Settings, builder: Builder) 
     absent = absent_sources(manifest, lake_of(settings))
     arguments = [
         "--no-write-json",
-        # What it prints is the step's own log; to write all that it does into a file takes a twentieth of a build.
-        *("--log-level-file", "none"),
         "build",
         "--exclude-resource-type",
         "unit_test",

@@ -47,7 +47,7 @@ def _read(settings: Settings) -> "Manifest | None":
     """None where it can't be read: the build will say why."""
     target = artifacts_in(settings)
     seed_parse(settings, target)
-    read = run_dbt(settings, ["--no-write-json", "--log-level-file", "none", "--quiet", "parse"], target)
+    read = run_dbt(settings, ["--no-write-json", "--quiet", "parse"], target)
     return read.result if read.success else None  # type: ignore[return-value]
 
 

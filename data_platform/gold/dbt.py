@@ -32,7 +32,7 @@ def run_dbt(
     listen: "Callable[[EventMsg], None] | None" = None,
     manifest: "Manifest | None" = None,
 ) -> "dbtRunnerResult":
-    """Run one dbt command, its artifacts and its log going to `target`. With a manifest the project is not read."""
+    """Run one dbt command, its artifacts going to `target`. With a manifest the project is not read."""
     from dbt.cli.main import dbtRunner
 
     if settings.warehouse == "duckdb":
@@ -40,10 +40,13 @@ def run_dbt(
         settings.duckdb_building.parent.mkdir(parents=True, exist_ok=True)
     project = str(settings.dbt_project)
     places = ["--project-dir", project, "--profiles-dir", project, "--target-path", str(target)]
+    # What it prints says enough; to write all that it does into a file takes a twentieth of a build. The folder of
+    # its log it makes all the same.
+    log = ["--log-level-file", "none", "--log-path", str(target)]
     try:
         with _environment(settings), contextlib.chdir(project):
             return dbtRunner(manifest, callbacks=[listen] if listen else []).invoke(
-                ["--log-path", str(target), "--no-use-colors", *arguments, *places]
+                [*log, "--no-use-colors", *arguments, *places]
             )
     finally:
         _let_go_of_the_warehouse(settings)

@@ -119,8 +119,10 @@ def _anew(
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
     try:
+        for each in held.values():
+            _must_have_gone_on(silver, each)
         since = {
-            source.silver_name: _of_key_alone(source, silver, held[source.silver_name], since)
+            source.silver_name: _key_alone(source, since)
             if source.silver_name in table.by_key_alone
             else _and_before(spark, source, silver, held[source.silver_name], since)
             for source in table.inputs
@@ -150,10 +152,7 @@ def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFra
     return read(spark, held, after=done if done <= held.batch else 0)
 
 
-def _of_key_alone(
-    source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
-) -> DataFrame:
-    _must_have_gone_on(silver, held)
+def _key_alone(source: SourceTable | Joined, since: Inputs) -> DataFrame:
     # Named, or Spark would find a filter the columns that are not selected.
     return since[source.silver_name].select(*source.silver_key).alias(source.silver_name)
 
@@ -162,7 +161,6 @@ def _and_before(
     spark: "SparkSession", source: SourceTable | Joined, silver: LakeTable, held: LakeTable, since: Inputs
 ) -> DataFrame:
     """The rows of an input that changed, as they are and as they were when they were last looked at."""
-    _must_have_gone_on(silver, held)
     changed, done = since[source.silver_name], reached(silver, held)
     before = rows_before(spark, held, source, done, changed) if done < held.batch else None
     return changed if before is None else changed.unionByName(before, allowMissingColumns=True)

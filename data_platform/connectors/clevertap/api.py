@@ -1,17 +1,15 @@
 """CleverTap's API over HTTP: credentials on each request, answers that are still being computed, and refusals."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import requests
-from requests.auth import AuthBase
 
 from data_platform.connectors.base import CredentialsRefused, ReadAgain, SourceError
-from data_platform.connectors.http import PatientSession, Unreadable, header_date
-from data_platform.connectors.json_pages import around_records
+from data_platform.connectors.http import HeaderAuth, PatientSession, Unreadable, header_date
+from data_platform.connectors.json_pages import said_beside_records
 from data_platform.connectors.patience import Patience
 from data_platform.settings import Settings
 
@@ -49,7 +47,9 @@ class Api:
         self._session = PatientSession(
             "CleverTap", retries=settings.http_retries, timeout=settings.http_timeout
         )
-        self._session.auth = _Passcode(self.account, passcode.get_secret_value())
+        self._session.auth = HeaderAuth(
+            {"X-CleverTap-Account-Id": self.account, "X-CleverTap-Passcode": passcode.get_secret_value()}
+        )
         self._patience = Patience("CleverTap", settings.window_patience)
 
     @property
@@ -82,7 +82,7 @@ class Api:
 
     def _heard(self, answer: requests.Response, path: str, *, by_cursor: bool) -> _Said:
         try:
-            said = _said_around_records(answer.content) or _SAID.decode(answer.content)
+            said = said_beside_records(answer.content, _SAID, _names_next_page)
         except msgspec.ValidationError:
             said = _Said()
         except msgspec.DecodeError:
@@ -94,23 +94,8 @@ class Api:
         raise _refusal(answer.status_code, said, path, by_cursor=by_cursor)
 
 
-class _Passcode(AuthBase):
-    """Without a login of its own requests would look into the files of one, for each question."""
-
-    def __init__(self, account: str, passcode: str) -> None:
-        self._said = {"X-CleverTap-Account-Id": account, "X-CleverTap-Passcode": passcode}
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._said)
-        return request
-
-
-def _said_around_records(page: bytes) -> _Said | None:
-    """None where that is not all of it, or names no page to follow, as on the last one."""
-    with suppress(msgspec.MsgspecError):
-        said = _SAID.decode(around_records(page))
-        return said if said.status and said.next_cursor else None
-    return None
+def _names_next_page(said: _Said) -> bool:
+    return bool(said.status and said.next_cursor)
 
 
 def _refusal(status: int, said: _Said, path: str, *, by_cursor: bool) -> SourceError:

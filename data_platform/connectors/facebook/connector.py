@@ -5,7 +5,6 @@ An asynchronous report run is asked for some days, followed until it is computed
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cached_property
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 from data_platform.connectors.base import CredentialsRefused, Landed, Offer, ReadAgain
 from data_platform.connectors.facebook.graph import Graph
 from data_platform.connectors.http import Unreadable, header_date
-from data_platform.connectors.json_pages import JsonPages, around_records
+from data_platform.connectors.json_pages import JsonPages, said_beside_records
 from data_platform.connectors.pages import read_pages
 from data_platform.connectors.records import bronze_rows
 from data_platform.connectors.windows import Account, Days, WindowedLoad, yesterday
@@ -37,7 +36,7 @@ class _Paging(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    paging: _Paging | None = None
+    paging: _Paging | msgspec.UnsetType = msgspec.UNSET
 
 
 _PAGE = msgspec.json.Decoder(_Page)
@@ -139,16 +138,9 @@ class _Insights:
             body = self._graph.get(f"{run}/insights", limit=PAGE_ROWS, **after).content
             yield body
             try:
-                paging = _paging(body)
+                said = said_beside_records(body, _PAGE, lambda page: page.paging is not msgspec.UNSET)
             except msgspec.DecodeError:
                 raise Unreadable("its answer was no page with cursors") from None
-            if not paging.next:
+            if said.paging is msgspec.UNSET or not said.paging.next:
                 return
-            after = {"after": paging.cursors.after}
-
-
-def _paging(page: bytes) -> _Paging:
-    with suppress(msgspec.DecodeError):
-        if paging := _PAGE.decode(around_records(page)).paging:
-            return paging
-    return _PAGE.decode(page).paging or _Paging()
+            after = {"after": said.paging.cursors.after}

@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 import requests
-from requests.auth import AuthBase
 
 from data_platform.connectors.base import CredentialsRefused
 from data_platform.connectors.facebook.errors import THROTTLED, error_of, refusal
-from data_platform.connectors.http import PatientSession
+from data_platform.connectors.http import HeaderAuth, PatientSession
 from data_platform.connectors.patience import Patience
 from data_platform.settings import Settings
 
@@ -30,7 +29,10 @@ class Graph:
         self._session = PatientSession(
             "Facebook", retries=settings.http_retries, timeout=settings.http_timeout
         )
-        self._session.auth = _Token(token.get_secret_value() if token else "")
+        # Not in the address, which is written to logs on its way.
+        self._session.auth = HeaderAuth(
+            {"Authorization": f"Bearer {token.get_secret_value() if token else ''}"}
+        )
         self.patience = Patience("Facebook", settings.window_patience)
         self._pause = 0.0
         if not self._base_url or not token:
@@ -57,17 +59,6 @@ class Graph:
             if error.get("code") not in THROTTLED:
                 raise refusal(error, answer.status_code, path)
             self._pause = self._pause or MINUTE
-
-
-class _Token(AuthBase):
-    """In a header, since an address is written to logs on its way."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _pause_asked(headers: Mapping[str, str]) -> float:
