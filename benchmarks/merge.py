@@ -18,6 +18,7 @@ from benchmarks.turns import empty_folder
 from data_platform.lake.merge import Merge, create, insert, merge, update
 from data_platform.lake.spark import session
 from data_platform.lake.tables import Lake, Note
+from data_platform.lake.worked_out import Many
 from data_platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Bench:
 
     def _ours(self, rows: "DataFrame", count: int) -> None:
         table = Lake(str(self.folder / "copies")).silver("orders")
-        merge(self.spark, table, rows, Merge(KEY, CLAUSES, KEY, count), Note({"changed": 1}))
+        merge(self.spark, table, Many(rows), Merge(KEY, CLAUSES, KEY, count), Note({"changed": 1}))
 
     def _plain(self, copy: Path, rows: "DataFrame") -> None:
         rows.createOrReplaceTempView("changed")

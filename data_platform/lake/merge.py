@@ -17,6 +17,7 @@ from data_platform.lake.files import STATISTICS, hardly_repeating
 from data_platform.lake.ranges import where_keys_lie
 from data_platform.lake.spark import commit_says
 from data_platform.lake.tables import APP_ID, LakeTable, Note
+from data_platform.lake.worked_out import WorkedOut
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -103,18 +104,18 @@ def _in_order(rows: "DataFrame", order: Sequence[str], count: int) -> "DataFrame
     return rows.repartitionByRange(files, *order).sortWithinPartitions(*order)
 
 
-def merge(spark: "SparkSession", table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
+def merge(spark: "SparkSession", table: LakeTable, rows: WorkedOut, how: Merge, note: Note) -> None:
     """Merge the rows by key, in one commit with the note. Files that can hold none of the keys are not read.
 
     No row at all moves the position and makes no new batch: whoever reads this table has nothing to look at.
     """
     if how.count > FEW:
-        _merge_there(spark, table, rows, how, note)
+        _merge_there(spark, table, rows.in_spark(spark), how, note)
     else:
         _merge_here(table, rows, how, note)
 
 
-def _merge_here(table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> None:
+def _merge_here(table: LakeTable, rows: WorkedOut, how: Merge, note: Note) -> None:
     """By delta-rs. It commits on top of the version that the step has read, or not at all."""
     if table.delta is None:
         raise AssertionError("unreachable")
@@ -124,8 +125,7 @@ def _merge_here(table: LakeTable, rows: "DataFrame", how: Merge, note: Note) -> 
                 [], "append", table.delta.schema(), commit_properties=table.carrying(note, retries=0)
             )
         return
-    # Taken anew, in order: Spark leaves out the offsets of lists that are all empty, over which delta-rs stumbles.
-    fetched = rows.toArrow().sort_by([(name, "ascending") for name in how.key])
+    fetched = rows.fetched().sort_by([(name, "ascending") for name in how.key])
     lies = where_keys_lie(table, fetched, how.plain)
     with explained(table.uri, "merging into"):
         merging = table.delta.merge(

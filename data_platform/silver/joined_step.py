@@ -20,6 +20,7 @@ from data_platform.lake.merge import FEW, Clause, Merge, create, insert, merge, 
 from data_platform.lake.reading import Wanted, read, wanted_of
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
+from data_platform.lake.worked_out import Few, Many, WorkedOut
 from data_platform.silver.before import NotKept, rows_before
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.joined import Inputs, Joined
@@ -68,7 +69,10 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
         if not silver.exists:
             return _first(spark, table, silver, held, position)
-        rows = _merged(spark, table, silver, _anew(spark, table, silver, held, changed)).localCheckpoint()
+        anew = _anew(spark, table, silver, held, changed)
+        merged = _merged(spark, table, silver, anew)
+        # A key has one row at most.
+        rows = Few.of(merged) if anew.are_few else Many.of(merged)
         counts = _counts(rows)
         how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
         merge(spark, silver, rows, how, Note(position, counts))
@@ -80,6 +84,7 @@ class _Anew:
     """The keys that may come out differently, the rows that come out of them, and what to look for to find them."""
 
     keys: DataFrame
+    are_few: bool
     made: DataFrame
     wanted: Wanted = field(default_factory=dict)
 
@@ -115,7 +120,8 @@ def _anew(
     }
     live = _WhenAsked({**openings, table.name: lambda: standing})
     if table.carried_on:
-        return _Anew(*table.carried_on(since, live, standing))
+        keys, made = table.carried_on(since, live, standing)
+        return _Anew(keys, keys.count() <= FEW, made)
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
     try:
@@ -130,12 +136,13 @@ def _anew(
     except NotKept as reason:
         log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
         made = table.made(live)
-        return _Anew(made.select(*table.key).unionByName(standing.select(*table.key)).distinct(), made)
+        keys = made.select(*table.key).unionByName(standing.select(*table.key)).distinct()
+        return _Anew(keys, False, made)
     keys = table.touched(since, live).select(*table.key).distinct().localCheckpoint()
     count = keys.count()
     if not count:
         nothing = _nothing(spark, table)
-        return _Anew(nothing.select(*table.key), nothing)
+        return _Anew(nothing.select(*table.key), True, nothing)
     plain = table.plain_key if count <= FEW else ()
     wanted = wanted_of(keys.select(*plain).toArrow()) if plain else {}
     concerned = {
@@ -143,7 +150,7 @@ def _anew(
         for source in table.inputs
     }
     made = table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
-    return _Anew(keys, made, wanted)
+    return _Anew(keys, count <= FEW, made, wanted)
 
 
 def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFrame:
@@ -205,15 +212,14 @@ def _first(
     position: Mapping[str, int],
 ) -> Refined:
     live = {source.silver_name: _live(spark, source, held[source.silver_name]) for source in table.inputs}
-    rows = (
+    rows = Many.of(
         _shaped(table, table.made(live) if table.made else _carried_from_nothing(spark, table, held, live))
         .withColumn("is_deleted", F.lit(False))
         .withColumn("_batch", F.lit(1).cast("bigint"))
-        .localCheckpoint()
     )
     counts = _counts(rows)
     note, stats = Note(position, counts), (*table.key, "_batch")
-    create(spark, silver, rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
+    create(spark, silver, rows.rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
     return _refined(silver, counts)
 
 
@@ -256,11 +262,9 @@ def _shaped(table: Joined, rows: DataFrame) -> DataFrame:
     return rows.select(*columns, "_landed_at")
 
 
-def _counts(rows: DataFrame) -> dict[str, int]:
-    counted = rows.agg(
-        F.count("*").alias("keys"), F.count_if(F.col("is_deleted")).alias("deleted")
-    ).collect()[0]
-    return {"keys": int(counted["keys"]), "deleted": int(counted["deleted"])}
+def _counts(rows: WorkedOut) -> dict[str, int]:
+    counts = rows.counts(deleted=lambda column: column("is_deleted"))
+    return {"keys": counts.pop("rows"), **counts}
 
 
 def _clauses(table: Joined) -> tuple[Clause, ...]:

@@ -7,10 +7,11 @@ from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import SourceTable
 from data_platform.lake.errors import LakeError
+from data_platform.lake.merge import FEW
 from data_platform.lake.reading import read
 from data_platform.lake.tables import Lake, Note
 from data_platform.silver.conformed import conform, newest
-from data_platform.silver.step import keep_back, rescued_columns, write_silver
+from data_platform.silver.step import keep_back, rescued_columns, worked_out, write_silver
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,11 +44,11 @@ def replay(spark: "SparkSession", table: SourceTable, lake: Lake) -> Replayed:
         F.col("_batch") == F.col("_source_batch")
     ]
     rows = read(spark, bronze).join(F.broadcast(waiting), same_row, "left_semi")
-    judged = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
-    judged = judged.withColumn("_waits", F.lit(True)).localCheckpoint()
-    good = judged.where(F.size("_reasons") == 0)
-    passed, waited = good.count(), judged.count()
+    conformed = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
+    judged = worked_out(spark, table, conformed, quarantine, quarantine.rows <= FEW)
+    counts = judged.counts(passed=lambda column: column("_passes"))
+    passed, waited = counts["passed"], counts["rows"]
     if passed:
-        write_silver(spark, table, silver, good, Note(silver.note.position, {"replayed": passed}), passed)
+        write_silver(spark, table, silver, judged, Note(silver.note.position, {"replayed": passed}), passed)
     keep_back(spark, table, quarantine, judged, Note(quarantine.note.position, {"replayed": passed}), waited)
     return Replayed(passed, quarantine.fresh().rows)

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
@@ -26,10 +28,14 @@ from data_platform.lake.merge import (
 from data_platform.lake.reading import read
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
+from data_platform.lake.worked_out import Few, Many, WorkedOut
 from data_platform.silver.conformed import conform, cursor_of, newest, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# What is told of a row while it is on its way.
+MARKS = ("_passes", "_keyed", "_waits")
 
 
 @dataclass(frozen=True)
@@ -104,42 +110,57 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
     if not silver.exists or done < bronze.batch:
         landed = _landed_since(bronze, done)
         # Few rows are merged without Spark, which then has these alone to go through.
-        with made_for(spark, landed if landed <= FEW else landed + silver.rows):
+        is_small = landed <= FEW
+        with made_for(spark, landed if is_small else landed + silver.rows):
             unread = newest(table, read(spark, bronze, after=done))
             judged = conform(table, unread, rescued_columns(table, bronze, done))
-            counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), judged, landed)
+            rows = worked_out(spark, table, judged, quarantine, is_small and silver.exists)
+            counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), rows, landed)
     silver = silver.fresh()
     return Refined(silver.batch, silver.rows, **counts)
 
 
+def worked_out(
+    spark: "SparkSession", table: SourceTable, judged: DataFrame, quarantine: LakeTable, are_few: bool
+) -> WorkedOut:
+    """The rows, worked out once and marked: those that pass, those that have a key, and those of which an older
+    version waits in quarantine; mostly there are none."""
+    has_key = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
+    judged = judged.withColumns({"_passes": F.size("_reasons") == 0, "_keyed": has_key})
+    if are_few:
+        return _marked(Few.of(judged), table, quarantine)
+    if not quarantine.rows:
+        return Many.of(judged.withColumn("_waits", F.lit(False)))
+    key = list(table.silver_key)
+    waiting = read(spark, quarantine).select(*key).distinct().withColumn("_waits", F.lit(True))
+    marked = judged.join(F.broadcast(waiting), key, "left")
+    return Many.of(marked.select(*judged.columns, F.coalesce("_waits", F.lit(False)).alias("_waits")))
+
+
+def _marked(judged: Few, table: SourceTable, quarantine: LakeTable) -> Few:
+    numbers = pa.array(range(len(judged.rows)), pa.int64())
+    waits = pa.repeat(False, len(judged.rows))
+    if quarantine.rows:
+        keys = judged.rows.select(list(table.silver_key))
+        listed = ", ".join(f'"{name}"' for name in table.silver_key)
+        waiting = quarantine.query(f"select distinct {listed} from held").cast(keys.schema)
+        met = keys.append_column("_number", numbers).join(waiting, keys.column_names, join_type="left semi")
+        waits = pc.is_in(numbers, met.column("_number").combine_chunks())
+    return Few(judged.rows.append_column("_waits", waits))
+
+
 def _merge_judged(
-    spark: "SparkSession", table: SourceTable, held: _Tables, judged: DataFrame, landed: int
+    spark: "SparkSession", table: SourceTable, held: _Tables, judged: WorkedOut, landed: int
 ) -> dict[str, int]:
     """Quarantine first, with a position of its own: what a killed attempt kept back is not kept back twice."""
-    # Worked out once; Delta takes what is kept like this as it is, where it would copy a cached source again.
-    judged = _marked_waiting(spark, table, held.quarantine, judged).localCheckpoint()
     counts = _counts(judged)
     is_waited_for = bool(counts.pop("waiting"))
     note = Note({held.bronze.name: held.bronze.batch}, {"read": landed, **counts})
     if counts["quarantined"] or is_waited_for:
-        # A row with a key is kept back once however often it is looked at; one without is known by its batch.
-        keyed = reduce(and_, (F.col(name).isNotNull() for name in table.silver_key))
-        unseen = F.col("_source_batch") > reached(held.quarantine, held.bronze)
-        keep_back(spark, table, held.quarantine, judged.where(keyed | unseen), note, counts["keys"])
-    write_silver(spark, table, held.silver, judged.where(F.size("_reasons") == 0), note, counts["merged"])
+        seen = reached(held.quarantine, held.bronze)
+        keep_back(spark, table, held.quarantine, judged, note, counts["keys"], seen)
+    write_silver(spark, table, held.silver, judged, note, counts["merged"])
     return {"read": landed, **counts}
-
-
-def _marked_waiting(
-    spark: "SparkSession", table: SourceTable, quarantine: LakeTable, judged: DataFrame
-) -> DataFrame:
-    """Rows of which an older version waits in quarantine are marked `_waits`; mostly there are none."""
-    if not quarantine.rows:
-        return judged.withColumn("_waits", F.lit(False))
-    key = list(table.silver_key)
-    waiting = read(spark, quarantine).select(*key).distinct().withColumn("_waits", F.lit(True))
-    marked = judged.join(F.broadcast(waiting), key, "left")
-    return marked.select(*judged.columns, F.coalesce("_waits", F.lit(False)).alias("_waits"))
 
 
 def silver_columns(table: SourceTable) -> dict[str, str]:
@@ -170,27 +191,27 @@ def rescued_columns(table: SourceTable, bronze: LakeTable, done: int) -> frozens
     return frozenset(name for name in names if found[name])
 
 
-def _counts(judged: DataFrame) -> dict[str, int]:
-    good = F.size("_reasons") == 0
-    counted = judged.agg(
-        F.count("*").alias("keys"),
-        F.count_if(good).alias("merged"),
-        F.count_if(~good).alias("quarantined"),
-        F.count_if(good & F.col("is_deleted")).alias("deleted"),
-        F.count_if(F.col("_waits")).alias("waiting"),
-    ).collect()
-    return {name: int(value) for name, value in counted[0].asDict().items()}
+def _counts(judged: WorkedOut) -> dict[str, int]:
+    counts = judged.counts(
+        merged=lambda column: column("_passes"),
+        deleted=lambda column: column("_passes") & column("is_deleted"),
+        waiting=lambda column: column("_waits"),
+    )
+    keys = counts.pop("rows")
+    return {"keys": keys, **counts, "quarantined": keys - counts["merged"]}
 
 
 def write_silver(
-    spark: "SparkSession", table: SourceTable, silver: LakeTable, good: DataFrame, note: Note, count: int
+    spark: "SparkSession", table: SourceTable, silver: LakeTable, judged: WorkedOut, note: Note, count: int
 ) -> None:
     """Merge rows that passed, so many; the newest version of a key wins, whatever the order they come in."""
-    rows = _stamped(good.drop("_reasons", "_waits"), silver)
-    if not silver.exists:
-        create(spark, silver, rows.drop("_bare"), note, _stats(table), order=table.silver_order, count=count)
-        return
+    good = judged.where(lambda column: column("_passes"))
+    rows = good.without("_reasons", *MARKS).of_batch(silver.batch + 1)
     columns = [name for name in rows.columns if name != "_bare"]
+    if not silver.exists:
+        fresh = rows.without("_bare").in_spark(spark)
+        create(spark, silver, fresh, note, _stats(table), order=table.silver_order, count=count)
+        return
     marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
     newer = _newer(table)
     clauses = (update(marks, f"{newer} and s._bare"), update(columns, newer), insert(columns))
@@ -201,16 +222,24 @@ def keep_back(
     spark: "SparkSession",
     table: SourceTable,
     quarantine: LakeTable,
-    judged: DataFrame,
+    judged: WorkedOut,
     note: Note,
     count: int,
+    after: int = 0,
 ) -> None:
     """Quarantine holds the rows that broke an error rule, with why, until a newer version of them passes. `count` is
     how many rows were judged."""
-    concerned = judged.where((F.size("_reasons") > 0) | F.col("_waits"))
-    rows = _stamped(concerned.drop("_bare", "_waits"), quarantine)
+
+    def concerned(column: Callable[[str], Any]) -> Any:
+        # A row with a key is kept back once however often it is looked at; one without is known by its batch.
+        return (~column("_passes") | column("_waits")) & (
+            column("_keyed") | (column("_source_batch") > after)
+        )
+
+    rows = judged.where(concerned).without("_bare", *MARKS).of_batch(quarantine.batch + 1)
     if not quarantine.exists:
-        create(spark, quarantine, rows, note, _stats(table), order=table.silver_order, count=count)
+        stats, order = _stats(table), table.silver_order
+        create(spark, quarantine, rows.in_spark(spark), note, stats, order=order, count=count)
         return
     newer = _newer(table)
     clauses = (
@@ -219,10 +248,6 @@ def keep_back(
         insert(rows.columns, "cardinality(s._reasons) > 0"),
     )
     merge(spark, quarantine, rows, Merge(table.silver_key, clauses, table.plain_key, count), note)
-
-
-def _stamped(rows: DataFrame, table: LakeTable) -> DataFrame:
-    return rows.withColumn("_batch", F.lit(table.batch + 1).cast("bigint"))
 
 
 def _stats(table: SourceTable) -> tuple[str, ...]:

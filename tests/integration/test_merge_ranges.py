@@ -11,6 +11,7 @@ from data_platform.lake.errors import CommitLost
 from data_platform.lake.merge import Merge, create, insert, merge, update
 from data_platform.lake.ranges import MOST_RANGES, Range, _put_together
 from data_platform.lake.tables import Note
+from data_platform.lake.worked_out import Few, Many
 from tests.integration.kinds import FORTY_OF_EACH_KIND
 
 COLUMNS = ("id", "said")
@@ -43,13 +44,20 @@ def condition(table) -> str:
     return json.dumps(info["operationParameters"])
 
 
-@pytest.mark.parametrize("few", [merging.FEW, 0], ids=["few rows", "many rows"])
+SIDES = pytest.mark.parametrize(
+    ("few", "side"),
+    [(merging.FEW, Few), (merging.FEW, Many), (0, Many), (0, Few)],
+    ids=["few rows", "few rows of many", "many rows", "rows said to be few"],
+)
+
+
+@SIDES
 @pytest.mark.parametrize("plain", [("id",), ()], ids=["a number of no one's", "a person's number"])
-def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain, few, monkeypatch):
+def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain, few, side, monkeypatch):
     monkeypatch.setattr(merging, "FEW", few)
     before = files(table)
     assert len(before) >= 5
-    incoming = numbered(spark, [3, 58, ROWS + 1], "changed")
+    incoming = side.of(numbered(spark, [3, 58, ROWS + 1], "changed"))
     merge(spark, table, incoming, Merge(("id",), CLAUSES, plain, 3), Note({"a": 2}))
     rows = table.fresh().query("select id, said from held").to_pylist()
     assert {row["id"]: row["said"] for row in rows} == {f"O-{n:04d}": "first" for n in range(ROWS)} | {
@@ -63,9 +71,8 @@ def test_a_merge_ends_alike_whether_it_may_name_keys_or_not(spark, table, plain,
 
 def test_keys_that_no_file_can_hold_are_put_in(spark, table):
     before = files(table)
-    merge(
-        spark, table, numbered(spark, [900, 901], "new"), Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2})
-    )
+    incoming = Few.of(numbered(spark, [900, 901], "new"))
+    merge(spark, table, incoming, Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
     assert table.fresh().rows == ROWS + 2
     assert before < files(table)
 
@@ -74,7 +81,7 @@ def test_new_keys_that_fall_into_a_file_are_not_held_against_its_rows(spark, tab
     """A merge reads whole rows, in all their columns, wherever it is told to look."""
     before = files(table)
     incoming = spark.createDataFrame([("O-0003x", "new"), ("O-0058", "changed")], "id string, said string")
-    merge(spark, table, incoming, Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
+    merge(spark, table, Few.of(incoming), Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
     said = table.fresh().query(
         "select said from held where id in ('O-0003x', 'O-0003', 'O-0058') order by id"
     )
@@ -101,14 +108,15 @@ def test_files_are_found_by_keys_of_each_kind(spark, lake, monkeypatch, kind, ke
     held = held.fresh()
     before = files(held)
     changed = [keys[2], keys[-1]]
-    merge(spark, held, rows(changed, "changed"), Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
+    merge(spark, held, Few.of(rows(changed, "changed")), Merge(("id",), CLAUSES, ("id",), 2), Note({"a": 2}))
     said = {row["id"]: row["said"] for row in held.fresh().query("select id, said from held").to_pylist()}
     assert said == {key: "changed" if key in changed else "first" for key in keys}
     assert len(before - files(held)) == 2
     assert " >= " in condition(held)
 
 
-def test_lists_that_are_all_empty_are_merged(spark, lake):
+@pytest.mark.parametrize("side", [Few, Many])
+def test_lists_that_are_all_empty_are_merged(spark, lake, side):
     """Spark hands them over without offsets."""
     kind = "id string, said string, reasons array<string>, of struct<places: array<bigint>>"
     held, columns = lake.silver("things"), ("id", "said", "reasons", "of")
@@ -118,7 +126,7 @@ def test_lists_that_are_all_empty_are_merged(spark, lake):
     merge(
         spark,
         held.fresh(),
-        incoming.localCheckpoint(),
+        side.of(incoming),
         Merge(("id",), (update(columns), insert(columns)), ("id",), 2),
         Note({"a": 2}),
     )
@@ -130,21 +138,21 @@ def test_lists_that_are_all_empty_are_merged(spark, lake):
     ]
 
 
-@pytest.mark.parametrize("few", [merging.FEW, 0], ids=["few rows", "many rows"])
-def test_a_merge_into_what_another_has_changed_since_is_lost(spark, table, monkeypatch, few):
+@SIDES
+def test_a_merge_into_what_another_has_changed_since_is_lost(spark, table, monkeypatch, few, side):
     monkeypatch.setattr(merging, "FEW", few)
     behind, how = table.fresh(), Merge(("id",), CLAUSES, ("id",), 1)
     assert behind.exists
-    merge(spark, table, numbered(spark, [1], "by 1"), how, Note({"a": 2, "by": 1}))
+    merge(spark, table, side.of(numbered(spark, [1], "by 1")), how, Note({"a": 2, "by": 1}))
     with pytest.raises(CommitLost):
-        merge(spark, behind, numbered(spark, [2], "by 2"), how, Note({"a": 2, "by": 2}))
+        merge(spark, behind, side.of(numbered(spark, [2], "by 2")), how, Note({"a": 2, "by": 2}))
     assert table.fresh().position == {"a": 2, "by": 1}
     assert table.fresh().query("select count(*) as n from held where said = 'by 2'")["n"].to_pylist() == [0]
 
 
 def test_no_row_moves_the_position_and_makes_no_batch(spark, table):
     how = Merge(("id",), CLAUSES, ("id",), 0)
-    merge(spark, table, numbered(spark, [], "none"), how, Note({"a": 2}))
+    merge(spark, table, Few.of(numbered(spark, [], "none")), how, Note({"a": 2}))
     moved = table.fresh()
     assert (moved.position, moved.batch, moved.rows) == ({"a": 2}, table.batch, ROWS)
 

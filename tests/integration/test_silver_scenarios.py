@@ -33,9 +33,11 @@ from data_platform.declarations import (
     one_of,
     years,
 )
+from data_platform.lake import merge as merging
 from data_platform.lake.append import Appender
 from data_platform.lake.schema import connector_schema
 from data_platform.lake.tables import Lake, Note
+from data_platform.silver import step
 from data_platform.silver.step import refine
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
@@ -134,13 +136,16 @@ def refined(lake: Lake, spark) -> dict[str, dict[str, list[dict]]]:
     }
 
 
-@pytest.fixture(scope="module")
-def by_steps(tmp_path_factory, spark):
-    """Each batch refined when it has landed."""
+@pytest.fixture(scope="module", params=[step.FEW, 0], ids=["few rows", "many rows"])
+def by_steps(tmp_path_factory, spark, request):
+    """Each batch refined when it has landed, here or by Spark."""
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
-    for batch in (1, 2, 3):
-        land(lake, batch)
-        held = refined(lake, spark)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (step, merging):
+            patch.setattr(module, "FEW", request.param)
+        for batch in (1, 2, 3):
+            land(lake, batch)
+            held = refined(lake, spark)
     return held
 
 

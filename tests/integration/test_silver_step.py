@@ -314,11 +314,14 @@ def test_names_with_dots_two_keys_and_restated_days_are_conformed(lake, spark):
         named = {"metrics.clicks": clicks, "metrics.impressions": impressions}
         return {"ad_group_ad.ad.id": ad, "segments.date": date(2026, 6, number), "_op": "upsert"} | named
 
-    for rows in ([day("x", 1, 3), day("x", 2, 4), day("y", 1, 9, 8)], [day("x", 2, 5), day("x", 3, 10, 9)]):
+    def land_days(*rows: dict) -> None:
         appender = Appender(bronze_table(ADS, lake))
-        appender.write(pa.RecordBatch.from_pylist(rows, schema=connector_schema(ADS)))
+        appender.write(pa.RecordBatch.from_pylist(list(rows), schema=connector_schema(ADS)))
         appender.commit(Note({"landed": appender.batch}))
         refine(lambda: spark, ADS, lake)
+
+    land_days(day("x", 1, 3), day("x", 2, 4), day("y", 1, 9, 8))
+    land_days(day("x", 2, 5), day("x", 3, 10, 9))
     held = (
         lake.silver(ADS.silver_name)
         .query("select ad_id, date, clicks from held order by ad_id, date")
@@ -328,6 +331,11 @@ def test_names_with_dots_two_keys_and_restated_days_are_conformed(lake, spark):
     kept = lake.silver_quarantine(ADS.silver_name).query("select ad_id, date, _reasons from held").to_pylist()
     assert sorted((row["ad_id"], row["date"].day) for row in kept) == [("x", 3), ("y", 1)]
     assert {reason for row in kept for reason in row["_reasons"]} == {"clicks_within_impressions"}
+
+    land_days(day("y", 1, 7, 8), day("x", 1, 4))
+    quarantine = lake.silver_quarantine(ADS.silver_name)
+    assert [row["ad_id"] for row in quarantine.query("select ad_id from held").to_pylist()] == ["x"]
+    assert lake.silver(ADS.silver_name).rows == 3
 
 
 def test_values_to_choose_from_are_taken_as_they_are_written(lake, spark, silver):
