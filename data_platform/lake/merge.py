@@ -110,7 +110,7 @@ def merge(spark: "SparkSession", table: LakeTable, rows: WorkedOut, how: Merge, 
     No row at all moves the position and makes no new batch: whoever reads this table has nothing to look at.
     """
     if how.count > FEW:
-        _merge_there(spark, table, rows.in_spark(spark), how, note)
+        _merge_there(spark, table, rows.in_spark, how, note)
     else:
         _merge_here(table, rows, how, note)
 

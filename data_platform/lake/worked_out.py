@@ -7,7 +7,8 @@ rows do. A condition is told how to name a column, since both kinds understand t
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
@@ -31,6 +32,10 @@ class WorkedOut(ABC):
         """How many rows there are under each condition, and `rows` in all."""
 
     @abstractmethod
+    def ends(self, low: str, high: str) -> tuple[pa.Scalar, pa.Scalar]:
+        """The least of one column and the greatest of another; none where there are no rows."""
+
+    @abstractmethod
     def where(self, condition: Condition) -> Self: ...
 
     @abstractmethod
@@ -43,21 +48,27 @@ class WorkedOut(ABC):
     @abstractmethod
     def fetched(self) -> pa.Table: ...
 
+    @property
     @abstractmethod
-    def in_spark(self, spark: "SparkSession", /) -> "DataFrame": ...
+    def in_spark(self) -> "DataFrame": ...
 
 
 @dataclass(frozen=True)
 class Few(WorkedOut):
-    """In this process."""
+    """In this process, and in the session only where that is asked for."""
 
     rows: pa.Table
+    spark: "SparkSession"
 
     @classmethod
     def of(cls, rows: "DataFrame") -> Self:
         # Taken anew: Spark leaves out the offsets of lists that are all empty, over which others stumble.
         fetched = rows.toArrow()
-        return cls(fetched.take(pa.array(range(fetched.num_rows), pa.int64())))
+        anew = fetched.take(pa.array(range(fetched.num_rows), pa.int64()))
+        # That a plan never gives null in a column says nothing of what the rows are put together with.
+        return cls(
+            anew.cast(pa.schema([field.with_nullable(True) for field in anew.schema])), rows.sparkSession
+        )
 
     @property
     def columns(self) -> list[str]:
@@ -68,26 +79,33 @@ class Few(WorkedOut):
         return {"rows": self.rows.num_rows, **found}
 
     def where(self, condition: Condition) -> Self:
-        return type(self)(self.rows.filter(condition(pc.field)))
+        return replace(self, rows=self.rows.filter(condition(pc.field)))
 
     def without(self, *columns: str) -> Self:
-        return type(self)(self.rows.drop_columns(list(columns)))
+        return replace(self, rows=self.rows.drop_columns(list(columns)))
 
     def of_batch(self, number: int) -> Self:
-        return type(self)(self.rows.append_column("_batch", pa.repeat(pa.scalar(number), self.rows.num_rows)))
+        return self.with_column("_batch", pa.repeat(number, self.rows.num_rows))
+
+    def with_column(self, name: str, values: pa.Array) -> Self:
+        return replace(self, rows=self.rows.append_column(name, values))
 
     def fetched(self) -> pa.Table:
         return self.rows
 
-    def in_spark(self, spark: "SparkSession", /) -> "DataFrame":
-        return spark.createDataFrame(self.rows)
+    @cached_property
+    def in_spark(self) -> "DataFrame":
+        return self.spark.createDataFrame(self.rows)
+
+    def ends(self, low: str, high: str) -> tuple[pa.Scalar, pa.Scalar]:
+        return pc.min(self.rows.column(low)), pc.max(self.rows.column(high))
 
 
 @dataclass(frozen=True)
 class Many(WorkedOut):
     """In Spark, which holds what it worked out."""
 
-    rows: "DataFrame"
+    frame: "DataFrame"
 
     @classmethod
     def of(cls, rows: "DataFrame") -> Self:
@@ -96,30 +114,43 @@ class Many(WorkedOut):
 
     @property
     def columns(self) -> list[str]:
-        return self.rows.columns
+        return self.frame.columns
 
     def counts(self, **conditions: Condition) -> dict[str, int]:
         from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
         found = [F.count_if(condition(F.col)).alias(name) for name, condition in conditions.items()]
-        counted = self.rows.agg(F.count("*").alias("rows"), *found).collect()[0]
+        counted = self.frame.agg(F.count("*").alias("rows"), *found).collect()[0]
         return {name: int(value) for name, value in counted.asDict().items()}
 
     def where(self, condition: Condition) -> Self:
         from pyspark.sql.functions import col
 
-        return type(self)(self.rows.where(condition(col)))
+        return type(self)(self.frame.where(condition(col)))
 
     def without(self, *columns: str) -> Self:
-        return type(self)(self.rows.drop(*columns))
+        return type(self)(self.frame.drop(*columns))
 
     def of_batch(self, number: int) -> Self:
         from pyspark.sql.functions import lit
 
-        return type(self)(self.rows.withColumn("_batch", lit(number).cast("bigint")))
+        return type(self)(self.frame.withColumn("_batch", lit(number).cast("bigint")))
+
+    @property
+    def in_spark(self) -> "DataFrame":
+        return self.frame
 
     def fetched(self) -> pa.Table:
-        return Few.of(self.rows).rows
+        return Few.of(self.frame).rows
 
-    def in_spark(self, _: "SparkSession", /) -> "DataFrame":
-        return self.rows
+    def ends(self, low: str, high: str) -> tuple[pa.Scalar, pa.Scalar]:
+        from pyspark.sql import functions as F  # noqa: N812 - its usual name
+
+        found = self.frame.agg(F.min(low).alias("low"), F.max(high).alias("high")).toArrow()
+        return found.column("low")[0], found.column("high")[0]
+
+
+def worked_out(rows: "DataFrame", at_most: int) -> WorkedOut:
+    """The rows as few, if they are no more than so many: a plan can't know."""
+    first = Few.of(rows.limit(at_most + 1))
+    return first if len(first.rows) <= at_most else Many.of(rows)

@@ -4,14 +4,20 @@ Days without a rate of their own (weekends, holidays) take the newest before the
 currency have none.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
+from data_platform.lake.worked_out import Few
 from data_platform.silver.few import ends
 
 FOREVER = date(9999, 12, 31)
+SPAN = pa.schema([("moved_currency", pa.string()), ("from_day", pa.date32()), ("to_day", pa.date32())])
 
 
 def in_dollars(rates: DataFrame) -> DataFrame:
@@ -75,23 +81,42 @@ def touched_by_rates(
 
     The day may be a moment of it too: files tell what is written in them, not what can be made of it.
     """
-    known = in_dollars(rates).select("currency", "rate_from")
-    others = changed.where("currency <> 'USD'").select("currency", "date")
-    all_others = changed.where("currency = 'USD'").select("date").join(known.select("currency").distinct())
-    moved = others.unionByName(all_others).coalesce(1).distinct()
-    later = (moved["currency"] == known["currency"]) & (known["rate_from"] > moved["date"])
-    spans = (
-        moved.join(known.hint("shuffle_hash"), later, "left")
-        .groupBy(moved["currency"].alias("moved_currency"), moved["date"].alias("from_day"))
-        .agg(F.coalesce(F.min("rate_from"), F.lit(FOREVER)).alias("to_day"))
-        .localCheckpoint()
-    )
+    # Rates are few, and mostly none changed: what a plan would say of them takes longer to say than to look up.
+    moved = _told(changed, "currency", "date")
+    if not moved:
+        return rows.where(F.lit(False))
+    spans = _spans(moved, _told(rates, "base", "date", "currency"))
+    following = Few(pa.Table.from_pylist(spans, SPAN), rows.sparkSession)
     its_day = F.to_date(rows[day])
     within = (
-        (rows[currency] == spans["moved_currency"])
-        & (its_day >= spans["from_day"])
-        & (its_day < spans["to_day"])
+        (rows[currency] == F.col("moved_currency"))
+        & (its_day >= F.col("from_day"))
+        & (its_day < F.col("to_day"))
     )
-    first, last = ends(spans, "from_day", "to_day")
+    first, last = ends(following, "from_day", "to_day")
     near = rows.where((rows[day] >= first) & (rows[day] < last))
-    return near.join(F.broadcast(spans), within, "left_semi")
+    return near.join(F.broadcast(following.in_spark), within, "left_semi")
+
+
+def _told(rates: DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    told = Few.of(rates.select(*columns)).rows
+    return list(zip(*(told.column(name).to_pylist() for name in columns), strict=True))
+
+
+def _spans(moved: Iterable[tuple[str, date]], rates: Iterable[tuple[str, date, str]]) -> list[dict[str, Any]]:
+    """From each day on which a currency's rate moved, with the next on which it has one that tells dollars."""
+    published = {told for base, day, currency in rates for told in ((base, day, currency), (base, day, base))}
+    in_dollars = {(base, day) for base, day, currency in published if currency == "USD"}
+    days: dict[str, set[date]] = defaultdict(set)
+    for base, day, currency in published:
+        if (base, day) in in_dollars:
+            days[currency].add(day)
+    starts = {(each, day) for currency, day in moved for each in (days if currency == "USD" else (currency,))}
+    return [
+        {
+            "moved_currency": currency,
+            "from_day": day,
+            "to_day": min((each for each in days[currency] if each > day), default=FOREVER),
+        }
+        for currency, day in sorted(starts)
+    ]

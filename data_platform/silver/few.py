@@ -7,8 +7,12 @@ A plan can't know how many rows a change has. Few are kept in one piece, so that
 from dataclasses import dataclass
 from functools import reduce
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
+from pyspark.sql.pandas.types import from_arrow_type
+
+from data_platform.lake.worked_out import WorkedOut
 
 FEW = 100_000
 
@@ -37,12 +41,12 @@ class Rows:
         return F.broadcast(rows) if self.are_few else rows
 
 
-def ends(rows: DataFrame, low: str, high: str | None = None) -> tuple[Column, Column]:
-    """The least and the greatest of a column, or of two, worked out: a plan that is told them passes over files and
-    pages that lie outside. Both are null where there are no rows."""
-    found = rows.agg(F.min(low).alias("low"), F.max(high or low).alias("high"))
-    kinds = [field.dataType for field in found.schema.fields]
-    # As Arrow, whose moments are the same in every time zone.
-    worked_out = found.toArrow().to_pylist()[0]
-    least, greatest = (F.lit(each).cast(kind) for each, kind in zip(worked_out.values(), kinds, strict=True))
-    return least, greatest
+def ends(rows: WorkedOut, low: str, high: str | None = None) -> tuple[Column, Column]:
+    """The least and the greatest of a column, or of two: a plan that is told them passes over files and pages that lie
+    outside. Both are null where there are no rows."""
+    least, greatest = rows.ends(low, high or low)
+    return _literal(least), _literal(greatest)
+
+
+def _literal(value: pa.Scalar) -> Column:
+    return F.lit(value.as_py()).cast(from_arrow_type(value.type))

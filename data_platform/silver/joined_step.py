@@ -6,10 +6,11 @@ come out are marked deleted. The position is the batch of each input, in the mer
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
@@ -20,7 +21,7 @@ from data_platform.lake.merge import FEW, Clause, Merge, create, insert, merge, 
 from data_platform.lake.reading import Wanted, read, wanted_of
 from data_platform.lake.spark import made_for
 from data_platform.lake.tables import Lake, LakeTable, Note
-from data_platform.lake.worked_out import Few, Many, WorkedOut
+from data_platform.lake.worked_out import Few, Many, WorkedOut, worked_out
 from data_platform.silver.before import NotKept, rows_before
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.joined import Inputs, Joined
@@ -69,10 +70,7 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
         if not silver.exists:
             return _first(spark, table, silver, held, position)
-        anew = _anew(spark, table, silver, held, changed)
-        merged = _merged(spark, table, silver, anew)
-        # A key has one row at most.
-        rows = Few.of(merged) if anew.are_few else Many.of(merged)
+        rows = _worked_out(spark, table, silver, _anew(spark, table, silver, held, changed))
         counts = _counts(rows)
         how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
         merge(spark, silver, rows, how, Note(position, counts))
@@ -83,22 +81,39 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
 class _Anew:
     """The keys that may come out differently, the rows that come out of them, and what to look for to find them."""
 
-    keys: DataFrame
-    are_few: bool
+    keys: WorkedOut
     made: DataFrame
     wanted: Wanted = field(default_factory=dict)
 
 
-def _merged(spark: "SparkSession", table: Joined, silver: LakeTable, anew: _Anew) -> DataFrame:
+def _worked_out(spark: "SparkSession", table: Joined, silver: LakeTable, anew: _Anew) -> WorkedOut:
     """What is merged: the rows that come out, and the keys of those that are there and do not come out any more."""
-    fresh, key = _shaped(table, anew.made), list(table.key)
-    standing = read(spark, silver, wanted=anew.wanted).where(~F.col("is_deleted")).select(*key)
-    gone = standing.join(F.broadcast(anew.keys), key, "left_semi").join(fresh, key, "left_anti")
-    return (
-        fresh.withColumn("is_deleted", F.lit(False))
-        .unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
-        .withColumn("_batch", F.lit(silver.batch + 1).cast("bigint"))
-    )
+    fresh, batch = _shaped(table, anew.made).withColumn("is_deleted", F.lit(False)), silver.batch + 1
+    if isinstance(anew.keys, Few):
+        return _with_those_gone(spark, table, silver, anew.keys, Few.of(fresh)).of_batch(batch)
+    gone = _standing(spark, table, silver, anew.keys, anew.wanted).join(fresh, list(table.key), "left_anti")
+    rows = fresh.unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
+    return Many.of(rows.withColumn("_batch", F.lit(batch).cast("bigint")))
+
+
+def _with_those_gone(spark: "SparkSession", table: Joined, silver: LakeTable, keys: Few, fresh: Few) -> Few:
+    """Only of keys that do not come out it is asked whether they are there; mostly all come out."""
+    came, key = fresh.rows.select(list(table.key)), list(table.key)
+    missing = keys.rows.cast(came.schema).join(came, key, join_type="left anti")
+    if not missing.num_rows:
+        return fresh
+    looked_for, wanted = replace(keys, rows=missing), wanted_of(missing.select(list(table.plain_key)))
+    gone = Few.of(_standing(spark, table, silver, looked_for, wanted))
+    marked = gone.with_column("is_deleted", pa.repeat(True, gone.rows.num_rows)).rows
+    return replace(fresh, rows=pa.concat_tables([fresh.rows, marked], promote_options="default"))
+
+
+def _standing(
+    spark: "SparkSession", table: Joined, silver: LakeTable, keys: WorkedOut, wanted: Wanted
+) -> DataFrame:
+    """Those of the keys that are there."""
+    rows = read(spark, silver, wanted=wanted).where(~F.col("is_deleted")).select(*table.key)
+    return rows.join(F.broadcast(keys.in_spark), list(table.key), "left_semi")
 
 
 def _anew(
@@ -121,7 +136,7 @@ def _anew(
     live = _WhenAsked({**openings, table.name: lambda: standing})
     if table.carried_on:
         keys, made = table.carried_on(since, live, standing)
-        return _Anew(keys, keys.count() <= FEW, made)
+        return _Anew(worked_out(keys, FEW), made)
     if table.made is None or table.touched is None:
         raise AssertionError("unreachable")
     try:
@@ -136,21 +151,21 @@ def _anew(
     except NotKept as reason:
         log.warning("%s is made anew, all of it, since what changed can't be told: %s", table.name, reason)
         made = table.made(live)
-        keys = made.select(*table.key).unionByName(standing.select(*table.key)).distinct()
-        return _Anew(keys, False, made)
-    keys = table.touched(since, live).select(*table.key).distinct().localCheckpoint()
-    count = keys.count()
-    if not count:
-        nothing = _nothing(spark, table)
-        return _Anew(nothing.select(*table.key), True, nothing)
-    plain = table.plain_key if count <= FEW else ()
-    wanted = wanted_of(keys.select(*plain).toArrow()) if plain else {}
+        return _Anew(Many(made.select(*table.key).unionByName(standing.select(*table.key)).distinct()), made)
+    touched = worked_out(table.touched(since, live).select(*table.key).distinct(), FEW)
+    wanted: Wanted = {}
+    if isinstance(touched, Few):
+        if not touched.rows.num_rows:
+            return _Anew(touched, _nothing(spark, table))
+        wanted = wanted_of(touched.rows.select(list(table.plain_key)))
     concerned = {
-        source.silver_name: _concerned(spark, source, held[source.silver_name], keys, wanted, table)
+        source.silver_name: _concerned(
+            spark, source, held[source.silver_name], touched.in_spark, wanted, table
+        )
         for source in table.inputs
     }
-    made = table.made(concerned).join(F.broadcast(keys), list(table.key), "left_semi")
-    return _Anew(keys, count <= FEW, made, wanted)
+    made = table.made(concerned).join(F.broadcast(touched.in_spark), list(table.key), "left_semi")
+    return _Anew(touched, made, wanted)
 
 
 def _since(spark: "SparkSession", silver: LakeTable, held: LakeTable) -> DataFrame:
@@ -219,7 +234,9 @@ def _first(
     )
     counts = _counts(rows)
     note, stats = Note(position, counts), (*table.key, "_batch")
-    create(spark, silver, rows.rows, note, stats, table.partitioned_by, order=table.key, count=counts["keys"])
+    create(
+        spark, silver, rows.in_spark, note, stats, table.partitioned_by, order=table.key, count=counts["keys"]
+    )
     return _refined(silver, counts)
 
 

@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
 from data_platform.declarations import DECIMAL, INTEGER, STRING, Column, holds
-from data_platform.silver.few import ends
+from data_platform.lake.worked_out import worked_out
+from data_platform.silver.few import FEW, ends
 from data_platform.silver.joined import Inputs, Joined
 from data_platform.silver.orders import one_life
 from data_platform.sources.kafka import ORDER_EVENTS
@@ -83,9 +84,9 @@ def _state(is_booked_alike: SparkColumn) -> SparkColumn:
 
 def touched(changed: Inputs, live: Inputs) -> DataFrame:
     """The orders of what changed; a payment's are those that are known to be paid by it."""
-    payments = changed[PAID].select("payment_id")
+    payments = worked_out(changed[PAID].select("payment_id"), FEW)
     near = live[NAME].where(F.col("payment_id").between(*ends(payments, "payment_id")))
-    paid = near.join(F.broadcast(payments), "payment_id", "left_semi")
+    paid = near.join(F.broadcast(payments.in_spark), "payment_id", "left_semi")
     sides = (changed[name].select("order_id") for name in (WAREHOUSE, EVENTS, LINES))
     warehouse, events, lines = sides
     named = warehouse.unionByName(events).unionByName(lines).where(F.col("order_id").isNotNull())

@@ -11,7 +11,7 @@ from data_platform.lake.merge import FEW
 from data_platform.lake.reading import read
 from data_platform.lake.tables import Lake, Note
 from data_platform.silver.conformed import conform, newest
-from data_platform.silver.step import keep_back, rescued_columns, worked_out, write_silver
+from data_platform.silver.step import judged_once, keep_back, rescued_columns, write_silver
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,7 +45,7 @@ def replay(spark: "SparkSession", table: SourceTable, lake: Lake) -> Replayed:
     ]
     rows = read(spark, bronze).join(F.broadcast(waiting), same_row, "left_semi")
     conformed = conform(table, newest(table, rows), rescued_columns(table, bronze, 0))
-    judged = worked_out(spark, table, conformed, quarantine, quarantine.rows <= FEW)
+    judged = judged_once(spark, table, conformed, quarantine, quarantine.rows <= FEW)
     counts = judged.counts(passed=lambda column: column("_passes"))
     passed, waited = counts["passed"], counts["rows"]
     if passed:

@@ -114,13 +114,13 @@ def _refine(start: Callable[[], "SparkSession"], table: SourceTable, lake: Lake)
         with made_for(spark, landed if is_small else landed + silver.rows):
             unread = newest(table, read(spark, bronze, after=done))
             judged = conform(table, unread, rescued_columns(table, bronze, done))
-            rows = worked_out(spark, table, judged, quarantine, is_small and silver.exists)
+            rows = judged_once(spark, table, judged, quarantine, is_small and silver.exists)
             counts = _merge_judged(spark, table, _Tables(bronze, silver, quarantine), rows, landed)
     silver = silver.fresh()
     return Refined(silver.batch, silver.rows, **counts)
 
 
-def worked_out(
+def judged_once(
     spark: "SparkSession", table: SourceTable, judged: DataFrame, quarantine: LakeTable, are_few: bool
 ) -> WorkedOut:
     """The rows, worked out once and marked: those that pass, those that have a key, and those of which an older
@@ -146,7 +146,7 @@ def _marked(judged: Few, table: SourceTable, quarantine: LakeTable) -> Few:
         waiting = quarantine.query(f"select distinct {listed} from held").cast(keys.schema)
         met = keys.append_column("_number", numbers).join(waiting, keys.column_names, join_type="left semi")
         waits = pc.is_in(numbers, met.column("_number").combine_chunks())
-    return Few(judged.rows.append_column("_waits", waits))
+    return judged.with_column("_waits", waits)
 
 
 def _merge_judged(
@@ -209,7 +209,7 @@ def write_silver(
     rows = good.without("_reasons", *MARKS).of_batch(silver.batch + 1)
     columns = [name for name in rows.columns if name != "_bare"]
     if not silver.exists:
-        fresh = rows.without("_bare").in_spark(spark)
+        fresh = rows.without("_bare").in_spark
         create(spark, silver, fresh, note, _stats(table), order=table.silver_order, count=count)
         return
     marks = ("is_deleted", *cursor_of(table), "_source_batch", "_landed_at", "_batch")
@@ -239,7 +239,7 @@ def keep_back(
     rows = judged.where(concerned).without("_bare", *MARKS).of_batch(quarantine.batch + 1)
     if not quarantine.exists:
         stats, order = _stats(table), table.silver_order
-        create(spark, quarantine, rows.in_spark(spark), note, stats, order=order, count=count)
+        create(spark, quarantine, rows.in_spark, note, stats, order=order, count=count)
         return
     newer = _newer(table)
     clauses = (

@@ -21,8 +21,9 @@ from data_platform.declarations import (
     Personal,
     holds,
 )
+from data_platform.lake.worked_out import WorkedOut, worked_out
 from data_platform.silver.exchange import touched_by_rates, with_dollars
-from data_platform.silver.few import ends
+from data_platform.silver.few import FEW, ends
 from data_platform.silver.joined import Inputs, Joined
 from data_platform.sources.kafka import USER_EVENTS
 from data_platform.sources.rest_api import EXCHANGE_RATES
@@ -97,16 +98,17 @@ def touched(changed: Inputs, live: Inputs) -> DataFrame:
         currency="currency",
         day="event_time",
     )
-    moments = told.unionByName(by_rate.select("visitor_id", "event_time")).distinct().localCheckpoint()
-    around = _reach(moments, held).localCheckpoint()
+    moments = worked_out(told.unionByName(by_rate.select("visitor_id", "event_time")).distinct(), FEW)
+    around = worked_out(_reach(moments, held), FEW)
     begun = _inside(held.withColumn("moment", F.col("started_at")), around)
     happened = _inside(events.withColumn("moment", F.col("event_time")), around)
     return begun.unionByName(happened)
 
 
-def _reach(moments: DataFrame, held: DataFrame) -> DataFrame:
+def _reach(told: WorkedOut, held: DataFrame) -> DataFrame:
     """Of each visitor one stretch of time, from the first to the last moment or session that a moment may change."""
-    first, last = ends(moments, "event_time")
+    first, last = ends(told, "event_time")
+    moments = told.in_spark
     sessions = held.select(F.col("visitor_id").alias("of"), "started_at", "ended_at").where(
         (F.col("started_at") <= last + F.lit(GAP)) & (F.col("ended_at") >= first - F.lit(GAP))
     )
@@ -127,9 +129,9 @@ def _reach(moments: DataFrame, held: DataFrame) -> DataFrame:
     )
 
 
-def _inside(rows: DataFrame, around: DataFrame) -> DataFrame:
+def _inside(rows: DataFrame, around: WorkedOut) -> DataFrame:
     near = rows.where(F.col("moment").between(*ends(around, "since", "until")))
-    inside = near.join(F.broadcast(around), "visitor_id").where("moment between since and until")
+    inside = near.join(F.broadcast(around.in_spark), "visitor_id").where("moment between since and until")
     return inside.select("visitor_id", F.col("moment").alias("started_at"))
 
 

@@ -60,7 +60,7 @@ def test_lists_that_are_all_empty_are_whole(rows):
 
 
 def test_in_spark_they_have_the_types_that_they_had(rows, spark):
-    held = rows.of_batch(7).in_spark(spark)
+    held = rows.of_batch(7).in_spark
     declared = spark.createDataFrame([], f"{KIND}, _batch bigint")
     assert [(field.name, field.dataType) for field in held.schema] == [
         (field.name, field.dataType) for field in declared.schema
