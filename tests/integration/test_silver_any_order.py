@@ -2,7 +2,7 @@
 again with another visitor, moment, order or payment, taken back, and told late."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from data_platform.lake import merge as merging
 from data_platform.lake.tables import Lake
+from data_platform.silver import joined_step, step, user_sessions
 from data_platform.silver.conformed import spark_type
 from data_platform.silver.joined import Joined
 from data_platform.silver.joined_step import join
@@ -63,10 +65,20 @@ def of_order(chance: random.Random) -> Row:
     }
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory, spark) -> Lake:
-    """The changes in an order by chance, a batch at a time."""
-    lake, chance = Lake(str(tmp_path_factory.mktemp("orders") / "lake")), random.Random(SEED)  # noqa: S311
+WORKED_OUT_BY = (merging, step, joined_step, user_sessions)
+
+
+@pytest.fixture(scope="module", params=[merging.FEW, 0], ids=["few rows", "many rows"])
+def followed(tmp_path_factory, spark, request) -> Iterator[Lake]:
+    """The changes in an order by chance, a batch at a time; worked out here, or by Spark."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in WORKED_OUT_BY:
+            patch.setattr(module, "FEW", request.param)
+        yield landed_and_followed(Lake(str(tmp_path_factory.mktemp("orders") / "lake")), spark)
+
+
+def landed_and_followed(lake: Lake, spark: Any) -> Lake:
+    chance = random.Random(SEED)  # noqa: S311
     said = told(chance)
     for rows in said.values():
         chance.shuffle(rows)
