@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import pyarrow as pa
+
 from data_platform.declarations import NAMED_COLUMN, Dimension, Rule, Severity, SourceTable
 from data_platform.described import InSilver
 from data_platform.lake.tables import Lake, LakeTable
@@ -104,14 +106,32 @@ def breaking(held: LakeTable, rule: Rule) -> int:
 
 
 def _count(held: LakeTable, sql: str) -> int:
-    return int(held.query(sql).column("n")[0].as_py()) if held.exists else 0
+    return int(_answer(held, sql).column("n")[0].as_py()) if held.exists else 0
 
 
 def _named(held: LakeTable, column: str, where: str = "true") -> dict[str, int]:
     """How many rows name each rule in the column."""
     if not held.exists:
         return {}
-    counted = held.query(
-        f"select rule, count(*) as n from (select unnest({column}) as rule from held where {where}) group by rule"
+    counted = _answer(
+        held,
+        f"select rule, count(*) as n from (select unnest({column}) as rule from held where {where}) group by rule",
     )
     return dict(zip(counted.column("rule").to_pylist(), counted.column("n").to_pylist(), strict=True))
+
+
+# Counts of versions of tables, by what was asked: checks and scores of one run ask the same.
+_KNOWN: dict[tuple[str, int, str], pa.Table] = {}
+MOST_KNOWN = 1_000
+
+
+def _answer(held: LakeTable, sql: str) -> pa.Table:
+    """Asked once of a version, of which the answer never changes."""
+    if held.delta is None:
+        return held.query(sql)
+    asked = (str(held.delta.metadata().id), held.version, sql)
+    if asked not in _KNOWN:
+        if len(_KNOWN) >= MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[asked] = held.query(sql)
+    return _KNOWN[asked]

@@ -29,6 +29,7 @@ from data_platform.declarations import (
 )
 from data_platform.described import bronze_key, silver_key
 from data_platform.lake.places import lake_of
+from data_platform.lake.tables import LakeTable
 from data_platform.settings import Settings
 
 PEOPLE = SourceTable(
@@ -117,6 +118,17 @@ def test_a_table_is_counted_by_its_verdicts(settings):
         "adults_have_mail": 1,
     }
     assert quality.share("age_plausible") == 0.25
+
+
+def test_a_version_is_counted_once_and_the_next_one_again(settings, monkeypatch):
+    write_silver(settings, 5, [["age_plausible"]], [])
+    asked, query = [], LakeTable.query
+    monkeypatch.setattr(LakeTable, "query", lambda table, sql: asked.append(sql) or query(table, sql))
+    first, again = (quality_of(PEOPLE, lake_of(settings)) for _ in range(2))
+    assert (first, len(asked)) == (again, len(set(asked)))
+    assert first.live == 6
+    lake_of(settings).silver(PEOPLE.silver_name).delta.delete("id = 'p0'")
+    assert quality_of(PEOPLE, lake_of(settings)).live == 5
 
 
 def test_a_score_is_the_mean_of_its_dimensions():
