@@ -4,9 +4,11 @@ Days without a rate of their own (weekends, holidays) take the newest before the
 currency have none.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -107,16 +109,17 @@ def _spans(moved: Iterable[tuple[str, date]], rates: Iterable[tuple[str, date, s
     """From each day on which a currency's rate moved, with the next on which it has one that tells dollars."""
     published = {told for base, day, currency in rates for told in ((base, day, currency), (base, day, base))}
     in_dollars = {(base, day) for base, day, currency in published if currency == "USD"}
-    days: dict[str, set[date]] = defaultdict(set)
-    for base, day, currency in published:
+    days: dict[str, list[date]] = defaultdict(list)
+    for base, day, currency in sorted(published, key=itemgetter(1)):
         if (base, day) in in_dollars:
-            days[currency].add(day)
+            days[currency].append(day)
     starts = {(each, day) for currency, day in moved for each in (days if currency == "USD" else (currency,))}
     return [
-        {
-            "moved_currency": currency,
-            "from_day": day,
-            "to_day": min((each for each in days[currency] if each > day), default=FOREVER),
-        }
+        {"moved_currency": currency, "from_day": day, "to_day": _first_after(day, days.get(currency, ()))}
         for currency, day in sorted(starts)
     ]
+
+
+def _first_after(day: date, days: Sequence[date]) -> date:
+    place = bisect_right(days, day)
+    return days[place] if place < len(days) else FOREVER
