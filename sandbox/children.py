@@ -1,5 +1,6 @@
 """Servers that run as processes of their own: a port for one, and the end of one that outlived an earlier sandbox."""
 
+import fcntl
 import os
 import secrets
 import signal
@@ -7,17 +8,19 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Lock
 
 ENDS_WITHIN = 30.0
 LEAVES_WITHIN = 30.0
 
 # Below those that the system gives to connections: one of those would be taken while its server still starts.
-PORTS = range(20_000, 28_000)
+PORTS = range(10_000, 19_000)
 # Another's: a port that is to be kept may not be taken by a passing server while the one that keeps it is down.
-KEPT_PORTS = range(28_000, 32_000)
-# A server listens only some time after it was given its port, and others start beside it.
-_given: set[int] = set()
+KEPT_PORTS = range(20_000, 32_000)
+# A server listens only some time after it was given its port, and others start beside it: a port that was given is
+# locked for as long as this process lives, so that no other process gives it to a server of its own.
+_given: dict[int, int] = {}
 _giving = Lock()
 
 
@@ -29,23 +32,36 @@ def kept_port(wished: int = 0) -> int:
 def free_port(wished: int = 0, ports: range = PORTS) -> int:
     """The wished port where it is free, or else one that is."""
     if wished and _becomes_free(wished):
-        _given.add(wished)
         return wished
     # Servers start in threads, and what one of them is about to be given looks free to the others.
     with _giving:
         port = 0
-        while not port or not _is_free(port):
+        while not port or not _is_given(port):
             port = secrets.choice([other for other in ports if other not in _given])
-        _given.add(port)
     return port
 
 
 def _becomes_free(port: int) -> bool:
     """Who had it last may be on the way out."""
     deadline = time.monotonic() + LEAVES_WITHIN
-    while not (is_free := _is_free(port)) and time.monotonic() < deadline:
+    while not (is_free := _is_given(port)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return is_free
+
+
+def _is_given(port: int) -> bool:
+    """Locked by this process, now or before, and free."""
+    if port not in _given:
+        locks = Path(gettempdir()) / f"sandbox-ports-{os.getuid()}"
+        locks.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(locks / str(port), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        _given[port] = lock
+    return _is_free(port)
 
 
 def _is_free(port: int) -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from sandbox.children import free_port
 from sandbox.landing.files import FORMS, Row
 
 REGION = "us-east-1"
@@ -74,8 +74,7 @@ class LocalAws:
     """S3 and SQS on a free port, in a process of their own. Whoever knows its keys may do everything."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.secret = secrets.token_urlsafe(16)
 

@@ -80,6 +80,7 @@ class RedshiftServer:
 class _Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
+    allow_reuse_address = True
 
     def __init__(self, address: tuple[str, int], cluster: RedshiftServer) -> None:
         self.cluster = cluster
