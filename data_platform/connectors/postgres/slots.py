@@ -5,6 +5,7 @@ one table's position and slot to agree on. Both have the table's name, so whoeve
 """
 
 import re
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from data_platform.declarations import SourceTable
 
 # Of any name in PostgreSQL.
 LONGEST_NAME = 63
+# How long a server may take to see that a client has gone.
+LET_GO_WITHIN = 5.0
 PUBLISHED = (
     "select 1 from pg_publication_rel r join pg_publication p on p.oid = r.prpubid "
     "where p.pubname = %s and r.prrelid = to_regclass(%s)"
@@ -57,15 +60,16 @@ class Slot:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """One load at a time: of two, one would take the slot from under the other. A killed one lets go by itself."""
-        ((is_ours,),) = rows_of(
-            self.session, "select pg_try_advisory_lock(hashtextextended(%s, 0))", [self.name]
-        )
-        if not is_ours:
-            raise SourceError(
-                f"{self.table.system}.{self.table.name} is being loaded by another run, which holds its slot "
-                f"{self.name}; let that run end, then run again"
-            )
+        """One load at a time: of two, one would take the slot from under the other. A killed one lets go by itself, and
+        one that has ended does so when the server sees that its session was closed."""
+        deadline = time.monotonic() + LET_GO_WITHIN
+        while not self._is_ours():
+            if time.monotonic() > deadline:
+                raise SourceError(
+                    f"{self.table.system}.{self.table.name} is being loaded by another run, which holds its slot "
+                    f"{self.name}; let that run end, then run again"
+                )
+            time.sleep(0.05)
         # A killed load's last question may still be at work on the slot, for nobody.
         rows_of(
             self.session,
@@ -74,6 +78,11 @@ class Slot:
             [self.name],
         )
         yield
+
+    def _is_ours(self) -> bool:
+        asked = "select pg_try_advisory_lock(hashtextextended(%s, 0))"
+        ((is_ours,),) = rows_of(self.session, asked, [self.name])
+        return bool(is_ours)
 
     def missed(self, position: int) -> str | None:
         """Why the changes since the position can't be had from the slot any more; None where they can."""

@@ -1,12 +1,13 @@
 """Every kind of change reaches bronze, in the order of the commits, however loads and changes fall together."""
 
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import psycopg2
 import pytest
 from psycopg2.extras import LogicalReplicationConnection
 
 from data_platform.connectors.base import SourceError
+from data_platform.connectors.postgres import slots
 from data_platform.declarations import HOURLY, INTEGER, STRING, Column, SourceTable, Stream, years
 from data_platform.lake.landed import LandedTable
 
@@ -212,7 +213,17 @@ def test_a_server_that_was_put_back_to_an_older_state_is_noticed(notes):
     notes.agrees_with_database(NOTES)
 
 
-def test_a_second_load_at_once_is_refused_and_the_first_goes_on(notes):
+def test_a_load_waits_for_the_session_of_one_that_has_just_ended(notes):
+    """The server gives up what a session held some time after its client has gone."""
+    ended = psycopg2.connect(notes.server.dsn)
+    with ended.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(hashtextextended('data_platform_shop_public_notes', 0))")
+    Timer(0.3, ended.close).start()
+    assert notes.load(NOTES).receipt.landed == 100
+
+
+def test_a_second_load_at_once_is_refused_and_the_first_goes_on(notes, monkeypatch):
+    monkeypatch.setattr(slots, "LET_GO_WITHIN", 0.2)
     held = LandedTable(NOTES, notes.lake.bronze(NOTES))
     reading = notes.connector().offer(NOTES, held).parts
     next(reading)
