@@ -70,7 +70,8 @@ def _join(start: "Callable[[], SparkSession]", table: Joined, lake: Lake) -> Ref
     with made_for(spark, silver.rows + sum(each.rows for each in held.values())):
         if not silver.exists:
             return _first(spark, table, silver, held, position)
-        rows = _worked_out(spark, table, silver, _anew(spark, table, silver, held, changed))
+        anew = _anew(spark, table, silver, held, changed)
+        rows = _worked_out(spark, table, silver, anew).of_batch(silver.batch + 1)
         counts = _counts(rows)
         how = Merge(table.key, _clauses(table), table.plain_key, counts["keys"])
         merge(spark, silver, rows, how, Note(position, counts))
@@ -88,12 +89,11 @@ class _Anew:
 
 def _worked_out(spark: "SparkSession", table: Joined, silver: LakeTable, anew: _Anew) -> WorkedOut:
     """What is merged: the rows that come out, and the keys of those that are there and do not come out any more."""
-    fresh, batch = _shaped(table, anew.made).withColumn("is_deleted", F.lit(False)), silver.batch + 1
+    fresh = _shaped(table, anew.made).withColumn("is_deleted", F.lit(False))
     if isinstance(anew.keys, Few):
-        return _with_those_gone(spark, table, silver, anew.keys, Few.of(fresh)).of_batch(batch)
+        return _with_those_gone(spark, table, silver, anew.keys, Few.of(fresh))
     gone = _standing(spark, table, silver, anew.keys, anew.wanted).join(fresh, list(table.key), "left_anti")
-    rows = fresh.unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True)
-    return Many.of(rows.withColumn("_batch", F.lit(batch).cast("bigint")))
+    return Many.of(fresh.unionByName(gone.withColumn("is_deleted", F.lit(True)), allowMissingColumns=True))
 
 
 def _with_those_gone(spark: "SparkSession", table: Joined, silver: LakeTable, keys: Few, fresh: Few) -> Few:
@@ -227,11 +227,8 @@ def _first(
     position: Mapping[str, int],
 ) -> Refined:
     live = {source.silver_name: _live(spark, source, held[source.silver_name]) for source in table.inputs}
-    rows = Many.of(
-        _shaped(table, table.made(live) if table.made else _carried_from_nothing(spark, table, held, live))
-        .withColumn("is_deleted", F.lit(False))
-        .withColumn("_batch", F.lit(1).cast("bigint"))
-    )
+    made = table.made(live) if table.made else _carried_from_nothing(spark, table, held, live)
+    rows = Many.of(_shaped(table, made).withColumn("is_deleted", F.lit(False))).of_batch(1)
     counts = _counts(rows)
     note, stats = Note(position, counts), (*table.key, "_batch")
     create(
